@@ -1,0 +1,68 @@
+"""Everything that haiga refuses, as sentences for people.
+
+    HaigaError
+    ├── RecipeError        a fault in a recipe; names its path ("stage.sft.objective.betta")
+    ├── DataError          a fault in data; names the file or the row
+    │   ├── PictureError       a picture that cannot be read
+    │   ├── PlaceholderError   a row whose image placeholders do not match its pictures
+    │   └── TooLongError       a row that does not fit in the token limit
+    ├── StoreError         a folder that cannot be used
+    │   └── DriftError         a finished folder was made with other options; names the field
+    ├── ModelError         a checkpoint or an architecture that does not fit
+    ├── TeacherError       a remote model that did not answer as it must
+    └── TrainingError      training cannot go on
+        └── GuardError         a guard stopped it before the weights moved
+
+The command line prints the message of a HaigaError and exits with 2; anything else is our own
+mistake and shows its traceback. A message says what was wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class HaigaError(Exception):
+    """Base of every error that is meant to be read by a person."""
+
+
+class RecipeError(HaigaError):
+    """A recipe that cannot be used."""
+
+
+class DataError(HaigaError):
+    """Data that cannot be used."""
+
+
+class PictureError(DataError):
+    """A picture that cannot be read."""
+
+
+class PlaceholderError(DataError):
+    """Image placeholders and pictures of one row do not match."""
+
+
+class TooLongError(DataError):
+    """A row that does not fit in the token limit."""
+
+
+class StoreError(HaigaError):
+    """A folder that cannot be read or written."""
+
+
+class DriftError(StoreError):
+    """A finished folder was made with other options than those asked for now."""
+
+
+class ModelError(HaigaError):
+    """A checkpoint or an architecture that does not fit."""
+
+
+class TeacherError(HaigaError):
+    """A teacher that did not answer as it must."""
+
+
+class TrainingError(HaigaError):
+    """Training cannot go on."""
+
+
+class GuardError(TrainingError):
+    """A guard stopped training before the weights moved."""
