@@ -1,0 +1,55 @@
+"""Rules for texts: each reads a text and its language, and gives a reason or None."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from haiga.text.haiku import form as haiku_form
+from haiga.text.language import identify
+
+_URL = re.compile(r"https?://|www\.|\b\S+\.(?:com|org|net|jp|io)\b", re.IGNORECASE)
+_FILE = re.compile(r"(?:[\\/]\S+){2,}|\b(?:IMG|DSC|DSCN|DSCF|PICT|SAM|GOPR)[_-]?\d{3,}|\.(?:jpe?g|png|gif|tiff?|webp)\b", re.IGNORECASE)  # fmt: skip
+_BOILERPLATE = re.compile(
+    r"click (?:here|to)|read more|all rights reserved|untitled|stock photo|placeholder|image not",
+    re.IGNORECASE,
+)
+_UNSPACED = {"ja", "zh", "th"}
+
+
+def words(text: str, language: str, *, minimum: int = 5, maximum: int = 200) -> str | None:
+    """Between `minimum` and `maximum` words; characters where a language writes no spaces."""
+    spaced = language not in _UNSPACED
+    count = len(text.split()) if spaced else sum(not c.isspace() for c in text)
+    unit = "words" if spaced else "characters"
+    if count < minimum:
+        return f"under {minimum} {unit}"
+    return f"over {maximum} {unit}" if count > maximum else None
+
+
+def plain(text: str, language: str) -> str | None:
+    """No address, no path, no camera's file name, no boilerplate."""
+    if _URL.search(text):
+        return "contains an address"
+    if _FILE.search(text):
+        return "contains a file name"
+    return "boilerplate" if _BOILERPLATE.search(text) else None
+
+
+def language(text: str, language: str) -> str | None:
+    """The text is in the language that it says it is in."""
+    found = identify(text)
+    return None if found == language else f"not in {language}"
+
+
+def form(text: str, language: str) -> str | None:
+    """A haiku of 5-7-5 syllables or morae."""
+    return None if haiku_form(text, language).verdict == "pass" else "not 5-7-5"
+
+
+RULES: dict[str, Callable[..., str | None]] = {
+    "words": words,
+    "plain": plain,
+    "language": language,
+    "form": form,
+}

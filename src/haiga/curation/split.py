@@ -1,0 +1,43 @@
+"""Which rows are held out: whole clusters, chosen by a seed, in no training set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from haiga.errors import DataError
+
+
+def split(clusters: Sequence[str], sizes: Mapping[str, int], seed: int) -> list[str]:
+    """The split of each row: one of `sizes` (name -> rows wanted), else "train".
+
+    Near-duplicates share a cluster, and a cluster never straddles a split. Clusters are taken in an
+    order drawn from `seed`; one that would overfill a split is passed over, so each split has
+    exactly the size that was asked for whenever single rows are left.
+    """
+    names = sorted(set(clusters))
+    members: dict[str, int] = dict.fromkeys(names, 0)
+    for cluster in clusters:
+        members[cluster] += 1
+    wanted = sum(sizes.values())
+    if wanted >= len(clusters):
+        raise DataError(
+            f"The split asks for {wanted} rows ({_list(sizes)}), and only {len(clusters)} rows "
+            "came through curation: nothing would be left to train on. Gather more pictures, or "
+            "ask for less under [split]."
+        )
+    where: dict[str, str] = {}
+    left = dict(sizes)
+    for at in np.random.default_rng(seed).permutation(len(names)):
+        cluster = names[at]
+        for name, room in left.items():
+            if members[cluster] <= room:
+                where[cluster] = name
+                left[name] = room - members[cluster]
+                break
+    return [where.get(cluster, "train") for cluster in clusters]
+
+
+def _list(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {count}" for name, count in sizes.items())

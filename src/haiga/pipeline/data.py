@@ -1,0 +1,100 @@
+"""The data folders of a run, one after another; what is complete is not touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from haiga.curation import captions, pictures
+from haiga.curation import run as curation
+from haiga.errors import RecipeError
+from haiga.events import to_jsonl
+from haiga.pipeline.run import Run
+from haiga.recipe.bind import bind
+from haiga.sources import SOURCES
+from haiga.teachers import TEACHERS
+
+
+def make_data(run: Run) -> None:
+    """00_raw to 04_final."""
+    gather(run)
+    curate(run)
+    teach(run)
+    finish(run)
+
+
+def gather(run: Run) -> None:
+    """00_raw."""
+    recipe = run.recipe
+    if recipe.source is None:
+        raise RecipeError(
+            f"source: the recipe {recipe.name!r} names no source of pictures yet. Add a [source] "
+            f"section; there are: {', '.join(sorted(SOURCES))}."
+        )
+    source = bind(SOURCES, recipe.source, "source")
+    options = {"source": recipe.source, "language": recipe.language, "seed": recipe.seed}
+    curation.gather(
+        lambda skip: source(recipe.seed, recipe.language, skip),
+        run.data("00_raw"),
+        options,
+        run.emit,
+    )
+
+
+def curate(run: Run) -> None:
+    """01_filtered."""
+    section = run.recipe.curate
+    curation.filter_rows(
+        run.data("00_raw"),
+        run.data("01_filtered"),
+        section.model_dump(mode="json", exclude={"texts"}),
+        picture_rules=_rules(pictures.RULES, section.pictures, "curate.pictures"),
+        caption_rules=_rules(captions.RULES, section.captions, "curate.captions"),
+        hamming=section.hamming,
+        emit=run.emit,
+    )
+
+
+def teach(run: Run) -> None:
+    """02_captioned: the teacher's answers; every paid call goes to ledger.jsonl."""
+    section = run.recipe.teach
+    options: dict[str, Any] = {"teacher": None, "tasks": [], "answers": 0}
+    if section is not None:
+        options = section.model_dump(mode="json")
+    teacher = bind(TEACHERS, options["teacher"] or {"name": "poet"}, "teach.teacher")()
+    curation.caption(
+        run.data("01_filtered"),
+        run.data("02_captioned"),
+        options,
+        teacher=teacher,
+        tasks=options["tasks"],
+        answers=options["answers"],
+        emit=run.emit,
+        spend=to_jsonl(run.folder / "ledger.jsonl"),
+    )
+
+
+def finish(run: Run) -> None:
+    """03_quality_checked and 04_final."""
+    recipe = run.recipe
+    texts = recipe.curate.texts
+    rules = {task: _rules(captions.RULES, texts[task], f"curate.texts.{task}") for task in texts}
+    checked = run.data("03_quality_checked")
+    options = {"texts": recipe.curate.model_dump(mode="json")["texts"]}
+    curation.check_captions(run.data("02_captioned"), checked, options, rules=rules)
+    split = recipe.split
+    seed = recipe.seed if split.seed is None else split.seed
+    sizes = {"held_out": split.held_out, "validation": split.validation}
+    curation.finalise(
+        checked,
+        run.data("04_final"),
+        {"sizes": sizes, "seed": seed},
+        sizes=sizes,
+        seed=seed,
+    )
+
+
+def _rules(
+    table: Mapping[str, Callable[..., str | None]], components: Any, path: str
+) -> list[Callable[..., str | None]]:
+    return [bind(table, component, f"{path}.{at}") for at, component in enumerate(components)]

@@ -1,0 +1,39 @@
+"""What a model can be asked to write about a picture: a file for each task and language.
+
+The student is asked with the first words of a file at inference, and in training with any of them,
+so that it learns the task and not the sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from haiga.errors import RecipeError
+
+_FOLDER = Path(__file__).parent
+
+
+@cache
+def instructions(task: str, language: str) -> tuple[str, ...]:
+    """The instructions for a task in a language, the standard one first."""
+    path = _FOLDER / f"{task}.{language}.txt"
+    if not path.is_file():
+        known = sorted(file.name.removesuffix(".txt") for file in _FOLDER.glob("*.txt"))
+        raise RecipeError(
+            f"No instruction is written for the task {task!r} in {language!r}. "
+            f"There are: {', '.join(known)}."
+        )
+    return tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line)
+
+
+def known_tasks() -> frozenset[str]:
+    """Every task that has an instruction in some language."""
+    return frozenset(file.name.split(".")[0] for file in _FOLDER.glob("*.txt"))
+
+
+def draw_instruction(task: str, language: str, pick: Callable[[int], int]) -> str:
+    """One of a task's instructions, chosen by `pick(count) -> index`."""
+    choices = instructions(task, language)
+    return choices[pick(len(choices))]

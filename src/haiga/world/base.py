@@ -1,0 +1,126 @@
+"""The world's two base models before they have learned anything, and their tokenizer.
+
+A SigLIP dual encoder and a Qwen2 causal language model of about two million parameters each, in
+Hugging Face form. `recipes/world-base.toml` trains them; `weights/` holds the result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import (
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2Tokenizer,
+    SiglipConfig,
+    SiglipImageProcessor,
+    SiglipModel,
+)
+
+WEIGHTS = Path(__file__).parent / "weights"
+SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>")
+IMAGE_SIZE, PATCH = 128, 16
+CAPTION_TOKENS = 64
+
+# ChatML as Qwen2.5 has it, with content either a string or a list of parts, and the marks that
+# tell which tokens the assistant wrote.
+CHAT_TEMPLATE = """\
+{%- for message in messages %}
+{{- '<|im_start|>' + message.role + '\\n' }}
+{%- if message.role == 'assistant' %}
+{%- generation %}
+{%- if message.content is string %}{{- message.content }}
+{%- else %}{% for part in message.content %}{{- part.text }}{% endfor %}{% endif %}
+{{- '<|im_end|>' }}
+{%- endgeneration %}
+{{- '\\n' }}
+{%- else %}
+{%- if message.content is string %}{{- message.content }}
+{%- else %}
+{%- for part in message.content %}
+{%- if part.type == 'image' %}{{- '<|image_pad|>' }}{% else %}{{- part.text }}{% endif %}
+{%- endfor %}
+{%- endif %}
+{{- '<|im_end|>\\n' }}
+{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{% endif %}"""
+
+
+def create(folder: Path, texts: Iterable[str], *, seed: int) -> None:
+    """Write `folder/tower` and `folder/language`: fresh weights, a tokenizer made of `texts`."""
+    tokenizer = make_tokenizer(texts)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        tower = SiglipModel(tower_config(len(tokenizer)))
+        language = Qwen2ForCausalLM(language_config(len(tokenizer)))
+    tower.save_pretrained(folder / "tower")
+    language.save_pretrained(folder / "language")
+    processor = SiglipImageProcessor(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
+    processor.save_pretrained(folder / "tower")
+    for part in ("tower", "language"):
+        tokenizer.save_pretrained(folder / part)
+
+
+def make_tokenizer(texts: Iterable[str], vocabulary: int = 1536) -> Qwen2Tokenizer:
+    """A byte-level BPE of the kind that Qwen2 has, learned from `texts`."""
+    core = Tokenizer(models.BPE())
+    core.normalizer = normalizers.NFC()
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - len(SPECIAL),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=12,  # in bytes: a word, not a phrase, where a language writes no spaces
+        show_progress=False,
+    )
+    core.train_from_iterator(texts, trainer)
+    learned = json.loads(core.to_str())["model"]
+    tokenizer = Qwen2Tokenizer(
+        vocab=learned["vocab"],
+        merges=[tuple(pair) for pair in learned["merges"]],
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        unk_token=None,
+        additional_special_tokens=list(SPECIAL),
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def tower_config(vocabulary: int) -> SiglipConfig:
+    """A SigLIP of 64 patches a picture, 160 wide."""
+    shared = {"hidden_size": 160, "intermediate_size": 480, "num_attention_heads": 4}
+    return SiglipConfig(
+        vision_config={
+            **shared,
+            "num_hidden_layers": 6,
+            "image_size": IMAGE_SIZE,
+            "patch_size": PATCH,
+        },
+        text_config={
+            **shared,
+            "num_hidden_layers": 2,
+            "vocab_size": vocabulary,
+            "max_position_embeddings": CAPTION_TOKENS,
+            "projection_size": shared["hidden_size"],
+        },
+    )
+
+
+def language_config(vocabulary: int) -> Qwen2Config:
+    """A Qwen2 of four layers, 192 wide, with tied embeddings."""
+    return Qwen2Config(
+        vocab_size=vocabulary,
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+    )
