@@ -1,0 +1,1 @@
+"""Groups as tensors: rendering, collating, and the cache of picture features."""

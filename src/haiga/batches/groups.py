@@ -1,0 +1,122 @@
+"""Groups side by side: one row is a prompt and, after it, all its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from haiga.batches.render import Rendered
+from haiga.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class GroupBatch:
+    """B groups with A answers and N learned tokens in all; L is the longest row.
+
+    Learned tokens are in the order of their answers, and answers in the order of their groups, so
+    that `logps.new_zeros(A).index_add(0, answer_of, logps)` is the log-prob of each answer.
+    """
+
+    ids: tuple[str, ...]
+    """B row ids, for messages to people."""
+    input_ids: Int[Tensor, "B L"]
+    """The prefix, then the tokens of each answer, then padding."""
+    position_ids: Int[Tensor, "B L"]
+    """Every answer continues from the end of its prefix."""
+    segments: Int[Tensor, "B L"]
+    """0 prefix, k >= 1 the k-th answer of the row, -1 padding."""
+    sources: Int[Tensor, " N"]
+    """Flat index into B * L of the position whose hidden state predicts target n."""
+    targets: Int[Tensor, " N"]
+    """The learned tokens."""
+    answer_of: Int[Tensor, " N"]
+    """Answer of each learned token, 0 .. A-1."""
+    group_of: Int[Tensor, " A"]
+    """Row of each answer, 0 .. B-1."""
+    ends: Int[Tensor, " A"]
+    """Flat index into B * L of each answer's last learned token, where a reward is read."""
+    kinds: tuple[str, ...]
+    """A kinds of answers: "chosen", "rejected", …"""
+    picture_ids: tuple[tuple[str, ...], ...]
+    """The pictures of each row, in the order of their places."""
+
+    def to(self, device: torch.device | str) -> GroupBatch:
+        """The same batch on another device."""
+        moved = {
+            field.name: getattr(self, field.name).to(device)
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), Tensor)
+        }
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class _Row:
+    input_ids: list[int]
+    position_ids: list[int]
+    segments: list[int]
+    sources: list[list[int]]
+    targets: list[list[int]]
+    ends: list[int]
+
+
+def collate(rendered: Sequence[Rendered], pad_id: int) -> GroupBatch:
+    """Rendered groups as one right-padded batch; see `GroupBatch` for the shapes.
+
+    Raises DataError where a row has no prefix (nothing predicts its first token) or an answer has
+    nothing to learn.
+    """
+    rows = [_row(each) for each in rendered]
+    width = max(len(row.input_ids) for row in rows)
+    sources: list[int] = []
+    targets: list[int] = []
+    answer_of: list[int] = []
+    ends: list[int] = []
+    for r, row in enumerate(rows):
+        for row_sources, row_targets, end in zip(row.sources, row.targets, row.ends, strict=True):
+            answer_of += [len(ends)] * len(row_targets)
+            sources += [r * width + at for at in row_sources]
+            targets += row_targets
+            ends.append(r * width + end)
+    return GroupBatch(
+        ids=tuple(each.id for each in rendered),
+        input_ids=_padded([row.input_ids for row in rows], pad_id),
+        position_ids=_padded([row.position_ids for row in rows], 0),
+        segments=_padded([row.segments for row in rows], -1),
+        sources=torch.tensor(sources, dtype=torch.long),
+        targets=torch.tensor(targets, dtype=torch.long),
+        answer_of=torch.tensor(answer_of, dtype=torch.long),
+        group_of=torch.tensor([r for r, row in enumerate(rows) for _ in row.ends]),
+        ends=torch.tensor(ends, dtype=torch.long),
+        kinds=tuple(kind for each in rendered for kind in each.kinds),
+        picture_ids=tuple(each.picture_ids for each in rendered),
+    )
+
+
+def _row(group: Rendered) -> _Row:
+    if not group.prefix:
+        raise DataError(f"Row {group.id}: the prompt is empty, so nothing predicts its answer.")
+    start = len(group.prefix)
+    row = _Row(list(group.prefix), list(range(start)), [0] * start, [], [], [])
+    for index, answer in enumerate(group.answers):
+        learned = [at for at, learn in enumerate(answer.learn) if learn]
+        if not learned:
+            raise DataError(f"Row {group.id}, answer {index}: it has no token to learn.")
+        begin = len(row.input_ids)
+        row.input_ids.extend(answer.ids)
+        row.position_ids.extend(range(start, start + len(answer.ids)))
+        row.segments.extend([index + 1] * len(answer.ids))
+        # The prefix's last position predicts the first token of every answer.
+        row.sources.append([begin + at - 1 if at else start - 1 for at in learned])
+        row.targets.append([answer.ids[at] for at in learned])
+        row.ends.append(begin + learned[-1])
+    return row
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int) -> Int[Tensor, "B L"]:
+    width = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[value] * (width - len(row))] for row in rows], dtype=torch.long)
