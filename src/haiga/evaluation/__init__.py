@@ -1,0 +1,1 @@
+"""Items × conditions × checks: what a model writes, held against a truth and against controls."""

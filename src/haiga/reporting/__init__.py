@@ -1,0 +1,1 @@
+"""One page that says what was run, what came of it, and what the figures cannot say."""

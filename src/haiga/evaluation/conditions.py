@@ -1,0 +1,155 @@
+"""What is taken away from a model, so that a score can be read against its absence.
+
+A condition changes the items (their pictures, their prompt) or the model. Item conditions are pure
+functions of the list of items; model conditions are carried out by another answerer, which the
+caller builds (`evaluation.run.Stage.controls`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from PIL import Image
+
+from haiga.errors import DataError
+from haiga.models.pictures import open_picture
+from haiga.records import IMAGE, Group, Message, Part, Picture
+
+GREY = (128, 128, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question to a model, with what is known about its right answer."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    pictures: tuple[Picture, ...] = ()
+    reference: str = ""
+    truth: Mapping[str, Any] = field(default_factory=dict)
+    """The group's `meta`; `truth["scene"]` where the picture's content is known."""
+    cluster: str = ""
+    task: str = ""
+    language: str = "en"
+    grey: bool = False
+    """The model is shown uniform grey of the pictures' own sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A way to ask the same question with something removed."""
+
+    kind: Literal["items", "model"]
+    transform: Callable[[Sequence[Item], int], list[Item]]
+    """(items, seed) -> the items as they are asked; never fewer, never in another order."""
+    removes: str
+    """What is removed, as the end of the sentence "this condition removes …"."""
+
+
+def item_from(group: Group) -> Item:
+    """A held-out group as an item; its first chosen answer is the reference."""
+    reference = next((a.text for a in group.answers if a.kind == "chosen"), "")
+    return Item(
+        id=group.id,
+        prompt=group.prompt,
+        pictures=group.pictures,
+        reference=reference,
+        truth=dict(group.meta),
+        cluster=group.cluster,
+        task=group.task,
+        language=group.language,
+    )
+
+
+def images(item: Item, pictures: Mapping[str, bytes]) -> list[Image.Image]:
+    """The pictures that a model is shown for `item`, upright RGB, in the order of their places."""
+    opened = [open_picture(pictures[picture.id]) for picture in item.pictures]
+    return [Image.new("RGB", each.size, GREY) for each in opened] if item.grey else opened
+
+
+def _as_is(items: Sequence[Item], seed: int) -> list[Item]:
+    return list(items)
+
+
+def _without_picture(items: Sequence[Item], seed: int) -> list[Item]:
+    return [
+        replace(item, prompt=tuple(_text_only(m) for m in item.prompt), pictures=())
+        for item in items
+    ]
+
+
+def _grey(items: Sequence[Item], seed: int) -> list[Item]:
+    return [replace(item, grey=True) for item in items]
+
+
+def _text_only(message: Message) -> Message:
+    """`message` without its picture places and the white space that set them apart."""
+    if not message.images:
+        return message
+    parts: list[Part] = [part for part in message.parts if part is not IMAGE]
+    return Message(message.role, tuple(p.strip() if isinstance(p, str) else p for p in parts))
+
+
+def shuffle(items: Sequence[Item], seed: int) -> list[Item]:
+    """Every item with another item's pictures, and never with its own.
+
+    Items are laid out with equal pictures side by side inside their content clusters, both in
+    random order, and each receives the pictures found as many places on as the largest cluster is
+    long. No cluster then meets itself unless one holds more than half of the items, where only
+    the pictures are sure to differ. Items trade with items of as many pictures; items without any
+    stay as they are.
+
+    Raises DataError where no such exchange exists (one picture on more than half of the items).
+    """
+    rng = random.Random(seed)
+    by_count: dict[int, list[int]] = defaultdict(list)
+    for position, item in enumerate(items):
+        if item.pictures:
+            by_count[len(item.pictures)].append(position)
+    result = list(items)
+    for count, positions in sorted(by_count.items()):
+        shown = [tuple(p.id for p in items[i].pictures) for i in positions]
+        largest = max(Counter(shown).values())
+        if largest > len(positions) // 2:
+            raise DataError(
+                f"The pictures cannot be shuffled: {largest} of the {len(positions)} items with "
+                f"{count} picture(s) show the same, so that some would keep their own. "
+                "Evaluate on more pictures, or leave the condition 'shuffled' out."
+            )
+        for i, j in _exchange([items[i] for i in positions], rng):
+            donor = items[positions[j]]
+            result[positions[i]] = replace(items[positions[i]], pictures=donor.pictures)
+    return result
+
+
+def _exchange(items: Sequence[Item], rng: random.Random) -> list[tuple[int, int]]:
+    """Pairs (receiver, donor) of positions in `items`, each once on either side."""
+    cluster_of: dict[tuple[str, ...], str] = {}
+    keys = []
+    for item in items:
+        shown = tuple(p.id for p in item.pictures)
+        # One picture has one cluster, whatever the rows say: else its block could be torn apart.
+        keys.append((cluster_of.setdefault(shown, item.cluster or "/".join(shown)), shown))
+    places = {key: rng.random() for key in sorted({c for c, _ in keys})}
+    order = sorted(range(len(items)), key=lambda i: (places[keys[i][0]], keys[i], rng.random()))
+    largest = max(Counter(c for c, _ in keys).values())
+    step = min(largest, len(items) // 2)
+    return [(order[k], order[(k + step) % len(order)]) for k in range(len(order))]
+
+
+CONDITIONS: dict[str, Condition] = {
+    "full": Condition("items", _as_is, "nothing"),
+    "blind": Condition("items", _without_picture, "the picture, from the trained model's prompt"),
+    "blind_lm": Condition(
+        "model", _without_picture, "the picture and all training: the raw language model answers"
+    ),
+    "shuffled": Condition("items", shuffle, "the right picture: another one is shown"),
+    "grey": Condition("items", _grey, "the picture's content: uniform grey of its size is shown"),
+    "random_projector": Condition(
+        "model", _as_is, "what training taught: adapter off, projector drawn anew at equal norm"
+    ),
+}

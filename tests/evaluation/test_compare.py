@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haiga.evaluation.checks import Part
+from haiga.evaluation.compare import comparisons, holm, linearised, uses_picture
+
+
+def test_linearised_worked_by_hand():
+    assert linearised([Part(1, 1), None, Part(0, 3)]) == [0.625, -0.125]
+
+
+@given(
+    st.lists(st.integers(1, 5).flatmap(lambda d: st.tuples(st.integers(0, d), st.just(d))),
+             min_size=1, max_size=30)
+)  # fmt: skip
+def test_the_mean_of_the_linearised_values_is_the_ratio(pairs):
+    values = linearised([Part(n, d) for n, d in pairs])
+    ratio = sum(n for n, _ in pairs) / sum(d for _, d in pairs)
+    assert sum(values) / len(values) == pytest.approx(ratio)
+
+
+def test_a_yes_or_no_check_is_left_as_it_is():
+    assert linearised([Part(1), Part(0), Part(1)]) == pytest.approx([1, 0, 1])
+
+
+def test_holm_worked_by_hand():
+    # Sorted .01 .02 .03 .04 times 4 3 2 1 = .04 .06 .06 .04, then made monotone.
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_differences_equal_those_of_the_summary():
+    ours = [Part(1, 2), Part(3, 3), Part(0, 1), Part(2, 4)]
+    theirs = [Part(0, 1), Part(1, 3), Part(0, 1), Part(1, 1)]
+    table = {"sft": {"full": {"c": ours}, "blind": {"c": theirs}}}
+    (row,) = comparisons(table, ["a", "b", "c", "d"])
+    assert row["difference"] == pytest.approx(6 / 10 - 2 / 6)
+    assert row["n"] == 4
+    assert row["p_holm"] == row["p"]
+
+
+def test_a_check_that_applies_nowhere_is_not_compared():
+    table = {"sft": {"full": {"c": [None]}, "blind": {"c": [None]}}}
+    assert comparisons(table, ["a"]) == []
+
+
+def test_moved_is_decided_on_the_adjusted_p():
+    parts = {f"c{i}": [Part(k % 2) for k in range(60)] for i in range(40)}
+    # One check with a difference of 8 in 60: p about .01 alone, not below .05 among 40.
+    shifted = {**parts, "c0": [Part(1 if k % 2 or k < 16 else 0) for k in range(60)]}
+    table = {"sft": {"full": shifted, "blind": parts}}
+    rows = comparisons(table, [str(k) for k in range(60)])
+    alone = comparisons({"sft": {k: {"c0": v["c0"]} for k, v in table["sft"].items()}},
+                        [str(k) for k in range(60)])  # fmt: skip
+    assert alone[0]["moved"]
+    assert not rows[0]["moved"]
+    assert rows[0]["low"] > 0
+
+
+def test_uses_picture_needs_every_control():
+    def row(against, low, check="named_precision"):
+        return {"stage": "s", "check": check, "kind": "condition", "against": against, "low": low}
+
+    assert uses_picture([row("blind", 0.1), row("grey", 0.2)], "s") is True
+    assert uses_picture([row("blind", 0.1), row("grey", -0.2)], "s") is False
+    assert uses_picture([row("blind", 0.1, "form")], "s") is None

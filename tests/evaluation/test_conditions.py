@@ -1,0 +1,111 @@
+import io
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from haiga.errors import DataError
+from haiga.evaluation.conditions import CONDITIONS, GREY, Item, images, item_from, shuffle
+from haiga.records import IMAGE, Answer, Group, Message, Picture, assistant, user
+
+
+def item(i, picture, cluster="", prompt=(IMAGE, "\nWrite a haiku.")):
+    return Item(
+        id=str(i),
+        prompt=(user(*prompt),),
+        pictures=(Picture(picture),),
+        reference=f"poem {i}",
+        truth={"scene": {"id": str(i)}},
+        cluster=cluster,
+    )
+
+
+pairs = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 8)), min_size=2, max_size=40)
+
+
+@given(pairs, st.integers(0, 2**32))
+def test_shuffled_is_a_derangement_of_pictures(rows, seed):
+    clusters = {p: f"c{c}" for p, c in rows}
+    items = [item(i, f"p{p}", clusters[p]) for i, (p, _) in enumerate(rows)]
+    shown = [each.pictures for each in items]
+    most = max(shown.count(each) for each in shown)
+    if most > len(items) // 2:
+        with pytest.raises(DataError, match="cannot be shuffled"):
+            shuffle(items, seed)
+        return
+    shuffled = shuffle(items, seed)
+    assert all(a.pictures != b.pictures for a, b in zip(items, shuffled, strict=True))
+    assert sorted(p[0].id for p in shown) == sorted(e.pictures[0].id for e in shuffled)
+    # Only the picture changes hands: question, reference and truth stay.
+    assert [replace(e, pictures=()) for e in items] == [replace(e, pictures=()) for e in shuffled]
+    sizes = [e.cluster for e in items]
+    if max(sizes.count(c) for c in sizes) <= len(items) // 2:
+        for ours, theirs in zip(items, shuffled, strict=True):
+            assert clusters[theirs.pictures[0].id[1:] and int(theirs.pictures[0].id[1:])] != (
+                ours.cluster
+            )
+
+
+def test_shuffle_depends_on_the_seed_and_on_nothing_else():
+    items = [item(i, f"p{i}") for i in range(20)]
+    assert shuffle(items, 1) == shuffle(items, 1)
+    assert shuffle(items, 1) != shuffle(items, 2)
+
+
+def test_items_trade_only_with_items_of_as_many_pictures():
+    two = [
+        Item(id=f"two {i}", prompt=(user(IMAGE, IMAGE),), pictures=(Picture(f"a{i}"), Picture("b")))
+        for i in range(2)
+    ]
+    text = Item(id="text", prompt=(user("Hello."),))
+    shuffled = shuffle([two[0], item(1, "x"), text, item(2, "y"), two[1]], 0)
+    assert [p.id for p in shuffled[0].pictures] == ["a1", "b"]
+    assert shuffled[1].pictures == (Picture("y"),)
+    assert shuffled[2] == text
+
+
+def test_blind_takes_the_picture_and_its_place_and_keeps_the_question():
+    asked = item(1, "p", prompt=(IMAGE, "\nWrite a haiku."))
+    (blind,) = CONDITIONS["blind"].transform([asked], 0)
+    assert blind.pictures == ()
+    assert blind.prompt == (Message("user", ("Write a haiku.",)),)
+    assert blind.truth == asked.truth
+    assert CONDITIONS["blind_lm"].transform([asked], 0) == [blind]
+
+
+def test_grey_is_uniform_and_of_the_pictures_own_size():
+    buffer = io.BytesIO()
+    Image.new("RGB", (7, 5), (200, 10, 10)).save(buffer, "PNG")
+    (grey,) = CONDITIONS["grey"].transform([item(1, "p")], 0)
+    (shown,) = images(grey, {"p": buffer.getvalue()})
+    assert shown.size == (7, 5)
+    assert shown.getcolors() == [(35, GREY)]
+    (full,) = images(item(1, "p"), {"p": buffer.getvalue()})
+    assert full.getcolors() == [(35, (200, 10, 10))]
+
+
+def test_every_condition_keeps_all_items_in_order_and_says_what_it_removes():
+    items = [item(i, f"p{i}") for i in range(5)]
+    for condition in CONDITIONS.values():
+        assert [e.id for e in condition.transform(items, 0)] == [e.id for e in items]
+        assert condition.removes
+    assert list(CONDITIONS) == [
+        "full", "blind", "blind_lm", "shuffled", "grey", "random_projector",
+    ]  # fmt: skip
+
+
+def test_item_from_takes_the_first_chosen_answer_as_reference():
+    group = Group(
+        id="g",
+        prompt=(user(IMAGE, "Write."),),
+        answers=(Answer((assistant("bad"),), "rejected"), Answer((assistant("good"),))),
+        pictures=(Picture("p"),),
+        task="haiku",
+        cluster="c",
+        meta={"scene": {"id": "1"}},
+    )
+    made = item_from(group)
+    assert (made.reference, made.task, made.cluster) == ("good", "haiku", "c")
+    assert made.truth == {"scene": {"id": "1"}}
