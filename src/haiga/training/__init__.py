@@ -1,0 +1,1 @@
+"""Training: columns in, one loop, guards before the optimiser moves."""

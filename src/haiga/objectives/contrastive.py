@@ -1,0 +1,92 @@
+"""Contrastive objectives for two towers: every picture of a batch against every caption.
+
+Two rows may hold one picture or one caption. The pair (picture of one, caption of the other) is
+then no negative, though it lies off the diagonal; it is left out, as neither positive nor negative.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from haiga.objectives.base import Loss, Metric
+
+
+def siglip(
+    image_embeds: Float[Tensor, "B D"],
+    text_embeds: Float[Tensor, "B D"],
+    logit_scale: Float[Tensor, ""],
+    logit_bias: Float[Tensor, ""],
+    picture_ids: Int[Tensor, " B"],
+    caption_ids: Int[Tensor, " B"],
+) -> Loss:
+    """The sigmoid loss of Zhai et al. (2023), equation 1: each of the B x B pairs is a yes or a no.
+
+        -sum_ij log sigmoid(z_ij (exp(logit_scale) x_i . y_j + logit_bias)),   z = 2 I - 1
+
+    summed over pairs, counted over the B rows. Embeddings have unit length; `logit_scale` is the
+    logarithm of the temperature's inverse, as checkpoints keep it.
+    """
+    similarity = image_embeds @ text_embeds.T
+    logits = similarity * logit_scale.exp() + logit_bias
+    sign = 2 * torch.eye(len(logits), device=logits.device, dtype=logits.dtype) - 1
+    each = -F.logsigmoid(sign * logits).masked_fill(_no_negative(picture_ids, caption_ids), 0.0)
+    positive = each.diagonal().sum()
+    total = each.sum()
+    rows = len(each)
+    metrics = {
+        "positive_loss": (positive.detach(), rows),
+        "negative_loss": ((total - positive).detach(), rows),
+    }
+    return Loss(total, rows, metrics | _accuracies(similarity, picture_ids, caption_ids))
+
+
+def clip(
+    image_embeds: Float[Tensor, "B D"],
+    text_embeds: Float[Tensor, "B D"],
+    logit_scale: Float[Tensor, ""],
+    picture_ids: Int[Tensor, " B"],
+    caption_ids: Int[Tensor, " B"],
+) -> Loss:
+    """The symmetric InfoNCE loss of Radford et al. (2021), figure 3.
+
+        sum_i (-log softmax_j(s_ij)_i - log softmax_j(s_ji)_i) / 2,   s = exp(logit_scale) x . y
+
+    The first term picks the caption of a picture, the second the picture of a caption.
+    """
+    logits = (image_embeds @ text_embeds.T) * logit_scale.exp()
+    logits = logits.masked_fill(_no_negative(picture_ids, caption_ids), -torch.inf)
+    image_to_text = -logits.log_softmax(dim=1).diagonal().sum()
+    text_to_image = -logits.log_softmax(dim=0).diagonal().sum()
+    rows = len(logits)
+    metrics = {
+        "image_to_text_loss": (image_to_text.detach(), rows),
+        "text_to_image_loss": (text_to_image.detach(), rows),
+    }
+    total = (image_to_text + text_to_image) / 2
+    return Loss(total, rows, metrics | _accuracies(logits, picture_ids, caption_ids))
+
+
+def _no_negative(
+    picture_ids: Int[Tensor, " B"], caption_ids: Int[Tensor, " B"]
+) -> Bool[Tensor, "B B"]:
+    """Where a pair off the diagonal shares its picture or its caption."""
+    same = (picture_ids[:, None] == picture_ids) | (caption_ids[:, None] == caption_ids)
+    return same & ~torch.eye(len(same), dtype=torch.bool, device=same.device)
+
+
+def _accuracies(
+    similarity: Float[Tensor, "B B"],
+    picture_ids: Int[Tensor, " B"],
+    caption_ids: Int[Tensor, " B"],
+) -> dict[str, Metric]:
+    """How often a row's own partner is the nearest of the batch, in each direction."""
+    blank = _no_negative(picture_ids, caption_ids)
+    similarity = similarity.detach().masked_fill(blank, -torch.inf)
+    own = torch.arange(len(similarity), device=similarity.device)
+    return {
+        "image_to_text_accuracy": ((similarity.argmax(dim=1) == own).sum(), len(own)),
+        "text_to_image_accuracy": ((similarity.argmax(dim=0) == own).sum(), len(own)),
+    }

@@ -1,0 +1,137 @@
+"""Resume state: what the loop needs to go on to the bit, in safetensors and JSON.
+
+    resume/step-00000120/tensors.safetensors   trained parameters, buffers, the optimiser's moments
+    resume/step-00000120/state.json            step, settings, history, numbers of the optimiser
+
+Nothing here is pickled. A folder appears under its name only when all of it is on disk, so that
+kill -9 leaves the last one or the one before. There is no random state and no scheduler to keep:
+both are functions of the step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from haiga.errors import TrainingError
+from haiga.training.optimiser import named_states
+
+KEEP = 2
+"""Checkpoints on disk: the newest, and one before it."""
+
+
+def save(
+    folder: Path,
+    step: int,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    settings: Mapping[str, Any],
+    history: Mapping[str, Any],
+) -> Path:
+    """Writes the state after `step` steps, atomically, and forgets all but the newest two."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"model.{name}": value for name, value in learnt(model).items()}
+    numbers: dict[str, dict[str, Any]] = {}
+    for name, state in named_states(optimiser).items():
+        for key, value in state.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimiser.{key}.{name}"] = value
+            else:
+                numbers.setdefault(name, {})[key] = value
+    temporary = folder / ".partial"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    plain = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
+    save_file(plain, temporary / "tensors.safetensors")
+    state = {"step": step, "settings": settings, "history": history, "optimiser": numbers}
+    (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    for each in (*temporary.iterdir(), temporary):
+        _sync(each)
+    final = folder / f"step-{step:08d}"
+    shutil.rmtree(final, ignore_errors=True)
+    temporary.replace(final)
+    _sync(folder)
+    for old in sorted(folder.glob("step-*"))[:-KEEP]:
+        shutil.rmtree(old)
+    return final
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest complete state in `folder`."""
+    return max(folder.glob("step-*"), default=None)
+
+
+def load(
+    place: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    settings: Mapping[str, Any],
+) -> tuple[int, dict[str, Any]]:
+    """Puts a state back into `model` and `optimiser`; returns its step and its history.
+
+    Raises:
+        TrainingError: when the state is of other settings or of other parameters.
+    """
+    state = json.loads((place / "state.json").read_text("utf-8"))
+    _same_settings(place, state["settings"], json.loads(json.dumps(settings)))
+    targets = learnt(model)
+    with safe_open(place / "tensors.safetensors", framework="pt") as file:
+        saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    weights = {n.removeprefix("model."): t for n, t in saved.items() if n.startswith("model.")}
+    differing = {n for n in weights.keys() | targets.keys() if not _fits(n, weights, targets)}
+    if differing:
+        raise TrainingError(
+            f"{place} is of another model: {len(differing)} trained tensors differ in name or "
+            f"shape, the first is {min(differing)}. Remove the folder to train from the start."
+        )
+    with torch.no_grad():
+        for name, value in weights.items():
+            targets[name].copy_(value)
+    parameters = dict(model.named_parameters())
+    for name, tensor in saved.items():
+        if name.startswith("optimiser."):
+            key, parameter = name.removeprefix("optimiser.").split(".", 1)
+            owner = parameters[parameter]
+            # AdamW counts its steps on the CPU, whatever the device of its moments.
+            tensor = tensor if tensor.dim() == 0 else tensor.to(owner.device)
+            optimiser.state[owner][key] = tensor
+    for name, values in state["optimiser"].items():
+        optimiser.state[parameters[name]].update(values)
+    return state["step"], state["history"]
+
+
+def learnt(model: nn.Module) -> dict[str, Tensor]:
+    """What training changes: trained parameters, and the buffers that a checkpoint keeps."""
+    kept = model.state_dict().keys()
+    buffers = {name: value for name, value in model.named_buffers() if name in kept}
+    return {name: p for name, p in model.named_parameters() if p.requires_grad} | buffers
+
+
+def _fits(name: str, saved: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> bool:
+    return name in saved and name in targets and saved[name].shape == targets[name].shape
+
+
+def _same_settings(place: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            raise TrainingError(
+                f"{place} was trained with {name} = {before.get(name)}, now it is {now.get(name)}: "
+                "a run goes on only as it began. Remove the folder to train from the start."
+            )
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,162 @@
+"""Columns: what an objective names in its signature, computed by one forward pass.
+
+A column is a function, too, and its parameters name what *it* needs: the givens `model`, `batch`
+and `features`, or other columns. A column that two others need is computed once.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, TypeAlias, TypeVar
+
+import torch
+import torch.nn.functional as F
+from accelerate.utils import send_to_device
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from haiga.errors import TrainingError
+from haiga.objectives import Loss
+
+Columns: TypeAlias = Callable[[nn.Module, Any, Any], dict[str, Tensor]]
+GIVENS = ("model", "batch", "features")
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+Batch = TypeVar("Batch")
+
+
+def token_logps(model: nn.Module, batch: Any, features: Any) -> Float[Tensor, " N"]:
+    """Log-probability of each answer token, by the shared-prefix forward."""
+    from haiga.models import branches
+
+    return branches.token_logps(model, batch, features)
+
+
+def answer_logps(batch: Any, token_logps: Float[Tensor, " N"]) -> Float[Tensor, " A"]:
+    """Log-probability of each whole answer: the sum over its tokens."""
+    zeros = token_logps.new_zeros(len(batch.group_of))
+    return zeros.index_add(0, batch.answer_of, token_logps)
+
+
+def answer_lengths(batch: Any) -> Int[Tensor, " A"]:
+    """How many tokens of each answer bear loss."""
+    return torch.bincount(batch.answer_of, minlength=len(batch.group_of))
+
+
+def image_embeds(model: Any, batch: Any) -> Float[Tensor, "B D"]:
+    """Pictures in the space that two towers share, of unit length."""
+    pooled = model.get_image_features(pixel_values=batch.pixel_values).pooler_output
+    return F.normalize(pooled.float(), dim=-1)
+
+
+def text_embeds(model: Any, batch: Any) -> Float[Tensor, "B D"]:
+    """Captions in the same space, of unit length. SigLIP reads no mask: it was trained so."""
+    mask = None if hasattr(model, "logit_bias") else batch.attention_mask
+    pooled = model.get_text_features(input_ids=batch.input_ids, attention_mask=mask).pooler_output
+    return F.normalize(pooled.float(), dim=-1)
+
+
+def logit_scale(model: Any) -> Float[Tensor, ""]:
+    """The logarithm of the temperature's inverse; SigLIP keeps it in a vector of one."""
+    return model.logit_scale.float().reshape(())
+
+
+def logit_bias(model: Any) -> Float[Tensor, ""]:
+    """SigLIP's bias; CLIP has none."""
+    return model.logit_bias.float().reshape(())
+
+
+def picture_ids(batch: Any) -> Int[Tensor, " B"]:
+    """Equal where rows hold one picture."""
+    return batch.picture_ids
+
+
+def caption_ids(batch: Any) -> Int[Tensor, " B"]:
+    """Equal where rows hold one caption."""
+    return batch.caption_ids
+
+
+COLUMNS: dict[str, Callable[..., Tensor]] = {
+    "token_logps": token_logps,
+    "answer_logps": answer_logps,
+    "answer_lengths": answer_lengths,
+    "image_embeds": image_embeds,
+    "text_embeds": text_embeds,
+    "logit_scale": logit_scale,
+    "logit_bias": logit_bias,
+    "picture_ids": picture_ids,
+    "caption_ids": caption_ids,
+}
+
+
+def needs(objective_function: Callable[..., Loss]) -> list[str]:
+    """The columns that an objective names: its positional parameters, in order."""
+    parameters = inspect.signature(objective_function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind in POSITIONAL]
+
+
+def columns_for(objective_function: Callable[..., Loss]) -> Columns:
+    """The function that computes what `objective_function` needs, by name.
+
+    Raises:
+        TrainingError: when a column is named that nobody computes.
+    """
+    names = needs(objective_function)
+    _check(names)
+
+    def columns(model: nn.Module, batch: Any, features: Any) -> dict[str, Tensor]:
+        known = {"model": model, "batch": batch, "features": features}
+        return {name: _compute(name, known) for name in names}
+
+    return columns
+
+
+def _check(names: list[str]) -> None:
+    for name in names:
+        if name in GIVENS:
+            continue
+        if name not in COLUMNS:
+            raise TrainingError(
+                f"No column is called '{name}', which an objective asks for by the name of its "
+                f"parameter; training/forward.py computes: {', '.join(COLUMNS)}."
+            )
+        _check(list(inspect.signature(COLUMNS[name]).parameters))
+
+
+def _compute(name: str, known: dict[str, Any]) -> Any:
+    """The value of `name`, kept in `known` for whoever needs it next."""
+    if name not in known:
+        wanted = inspect.signature(COLUMNS[name]).parameters
+        known[name] = COLUMNS[name](**{each: _compute(each, known) for each in wanted})
+    return known[name]
+
+
+class Forward(nn.Module):
+    """The columns as a module, so that DDP sees the whole forward pass whatever it calls inside."""
+
+    def __init__(self, model: nn.Module, columns: Columns, features: Any, dtype: torch.dtype):
+        super().__init__()
+        self.model = model
+        self.columns = columns
+        self.features = features
+        self.dtype = dtype
+
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        """Columns in float32 or wider; matrix products inside run in `dtype`."""
+        device = next(self.model.parameters()).device
+        half = self.dtype is not torch.float32
+        with torch.autocast(device.type, self.dtype, enabled=half):
+            columns = self.columns(self.model, to_device(batch, device), self.features)
+        return {name: _widened(column) for name, column in columns.items()}
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """A dataclass with its tensors on `device`."""
+    moved = {each.name: send_to_device(getattr(batch, each.name), device) for each in fields(batch)}  # type: ignore[arg-type]
+    return replace(batch, **moved)  # type: ignore[type-var]
+
+
+def _widened(column: Tensor) -> Tensor:
+    """Losses are computed in float32: sums of log-probabilities do not fit in bfloat16."""
+    return column.float() if column.dtype in (torch.bfloat16, torch.float16) else column

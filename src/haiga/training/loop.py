@@ -1,0 +1,247 @@
+"""The one training loop: columns, sums, guards, then the optimiser, then an event.
+
+It knows no recipe, no data format and no evaluation. It is told plain values (`Settings`) and
+handed callables (`Hooks`), and `batches(step)` is a pure function of the step, so that going on
+after a crash is the same as never having stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+from torch import nn
+
+from haiga import events
+from haiga.errors import TrainingError
+from haiga.objectives import Objective
+from haiga.training import checkpoint, guards
+from haiga.training.forward import Forward, columns_for
+from haiga.training.gradients import Sums, accumulate, over_ranks, scale
+from haiga.training.optimiser import adamw, follow_schedule
+from haiga.training.settings import DTYPES, Hooks, Settings
+from haiga.training.validation import History, evaluate
+
+CADENCES = ("validate_every", "sample_every", "checkpoint_every")
+"""Settings that may change when a run goes on: they move no weight."""
+REPLICATED = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same from the first step to the last."""
+
+    accelerator: Accelerator
+    model: nn.Module
+    forward: Forward
+    optimiser: torch.optim.Optimizer
+    objective: Objective
+    settings: Settings
+    hooks: Hooks
+    folder: Path | None
+    identity: Mapping[str, Any]
+
+    def emit(self, **event: Any) -> None:
+        """One event, from one rank."""
+        if self.accelerator.is_main_process:
+            self.hooks.emit(event)
+
+
+def fit(
+    model: nn.Module,
+    groups: Sequence[Mapping[str, Any]],
+    objective: Objective,
+    batches: Callable[[int], Sequence[Any]],
+    settings: Settings,
+    *,
+    features: Any = None,
+    folder: Path | None = None,
+    hooks: Hooks = Hooks(),  # noqa: B008 (frozen)
+) -> None:
+    """Trains `model` in place for `settings.steps` steps.
+
+    Args:
+        model: its frozen parameters already do not require gradients.
+        groups: `{"params", "lr", "names"}` from `models.trainable`.
+        objective: with its options bound; its positional parameters name the columns.
+        batches: step -> this rank's micro-batches of that step; pure. Each is a dataclass with
+            `ids`, the names of its rows, and `input_ids`.
+        settings: plain values.
+        features: handed to the columns as they are.
+        folder: where the resume state lies, and `events.jsonl` where there is one; None keeps none.
+        hooks: what else to call.
+
+    Raises:
+        GuardError: before the weights move, with the step and the rows.
+        TrainingError: when the state in `folder` is of another run.
+    """
+    run = _prepare(model, groups, objective, settings, (features, folder, hooks))
+    done, history = _resume(run)
+    frozen = guards.frozen_digests(model)
+    _started(run, done, batches(min(done, settings.steps - 1)))
+    began = time.perf_counter()
+    for step in range(done, settings.steps):
+        start = time.perf_counter()
+        micro = batches(step)
+        if step == 0 and hooks.first:
+            hooks.first(model, micro[0])
+        rate, sums, norm = _step(run, step, micro)
+        history = history.stepped(sums)
+        now = time.perf_counter()
+        run.emit(
+            kind="step",
+            step=step + 1,
+            loss=sums.loss,
+            lr=rate,
+            grad_norm=norm,
+            seconds=now - start,
+            tokens_per_second=_positions(run, micro) / (now - start),
+            eta_seconds=(now - began) / (step + 1 - done) * (settings.steps - step - 1),
+            **sums.means(),
+        )
+        history = _after(run, step + 1, history, frozen)
+    guards.frozen_stays_frozen(model, frozen)
+    run.emit(kind="finished", step=settings.steps, seconds=time.perf_counter() - began)
+
+
+def _prepare(
+    model: nn.Module,
+    groups: Sequence[Mapping[str, Any]],
+    objective: Objective,
+    settings: Settings,
+    handed: tuple[Any, Path | None, Hooks],
+) -> _Run:
+    features, folder, hooks = handed
+    guards.something_learns(model)
+    guards.groups_are_trained(model, groups)
+    guards.full_precision(model)
+    # Its backward would divide by the number of accumulation steps; our division is the count.
+    accelerator = Accelerator(gradient_accumulation_steps=1)
+    if accelerator.distributed_type not in REPLICATED:
+        raise TrainingError(
+            f"The loop trains replicated models (one device or DDP), and this is "
+            f"{accelerator.distributed_type}."
+        )
+    if settings.gradient_checkpointing:
+        _checkpoint_activations(model)
+    columns = columns_for(objective.function)
+    forward = Forward(model.train(), columns, features, DTYPES[settings.dtype])
+    optimiser = adamw(groups, settings)
+    return _Run(
+        accelerator=accelerator,
+        model=model,
+        forward=accelerator.prepare_model(forward),
+        optimiser=optimiser,
+        objective=objective,
+        settings=settings,
+        hooks=hooks,
+        folder=folder,
+        identity={k: v for k, v in asdict(settings).items() if k not in CADENCES}
+        | {"learning_rates": [group["lr"] for group in groups]},
+    )
+
+
+def _checkpoint_activations(model: Any) -> None:
+    if not getattr(model, "supports_gradient_checkpointing", False):
+        raise TrainingError(
+            f"{type(model).__name__} does not support gradient checkpointing: "
+            "set gradient_checkpointing = false."
+        )
+    # The reentrant kind gives no gradients at all where the inputs require none: frozen embeddings.
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+
+def _resume(run: _Run) -> tuple[int, History]:
+    """How many steps are done, and what was seen in them."""
+    done, history = 0, History()
+    if run.folder is None:
+        return done, history
+    place = checkpoint.latest(run.folder / "resume")
+    if place is not None:
+        done, seen = checkpoint.load(place, run.model, run.optimiser, run.identity)
+        history = History.restored(seen)
+    if run.accelerator.is_main_process:
+        events.truncate(
+            run.folder / "events.jsonl",
+            lambda event: event.get("step", 0) <= done and event["kind"] != "finished",
+        )
+    run.accelerator.wait_for_everyone()
+    return done, history
+
+
+def _step(run: _Run, step: int, micro: Sequence[Any]) -> tuple[float, Sums, float]:
+    """One step; nothing moves unless loss and gradient are finite. Learning rate, sums, norm."""
+    settings, accelerator = run.settings, run.accelerator
+    run.optimiser.zero_grad(set_to_none=True)
+    own = accumulate(accelerator, run.forward, run.objective, micro, settings.seed, step)
+    sums = over_ranks(own)
+    ids = [row for batch in micro for row in batch.ids]
+    if not sums.count:
+        raise TrainingError(f"No token of step {step} bears loss; its rows are {', '.join(ids)}.")
+    if step == 0:
+        guards.starting_value(sums.loss, run.objective.at_start, settings.start_tolerance)
+    learnt = [p for group in run.optimiser.param_groups for p in group["params"]]
+    scale(learnt, accelerator.num_processes / sums.count)
+    limit = settings.max_grad_norm if settings.max_grad_norm is not None else float("inf")
+    norm = float(nn.utils.clip_grad_norm_(learnt, limit))
+    guards.finite("gradient's norm", norm, step, ids)
+    rate = follow_schedule(run.optimiser, step, settings)
+    run.optimiser.step()
+    return rate, sums, norm
+
+
+def _after(run: _Run, done: int, history: History, frozen: Mapping[str, str]) -> History:
+    """Validation, samples and checkpoint, where they are due after `done` steps."""
+    settings, hooks = run.settings, run.hooks
+    if hooks.validation and _due(done, settings.validate_every, settings.steps):
+        sums = evaluate(run.forward, run.objective, hooks.validation())
+        history = history.validated(sums)
+        seen = {"loss": sums.loss, "train_loss": history.train[-1], **sums.means()}
+        run.emit(kind="validation", step=done, **seen)
+        for sentence in history.warnings():
+            run.emit(kind="warning", step=done, text=sentence)
+    if hooks.sample and _due(done, settings.sample_every, settings.steps):
+        run.model.eval()
+        for sample in hooks.sample(run.model, done):
+            run.emit(kind="sample", step=done, **sample)
+        run.model.train()
+    if run.folder and _due(done, settings.checkpoint_every, settings.steps):
+        guards.frozen_stays_frozen(run.model, frozen)
+        if run.accelerator.is_main_process:
+            state = (run.model, run.optimiser, run.identity, asdict(history))
+            checkpoint.save(run.folder / "resume", done, *state)
+        run.accelerator.wait_for_everyone()
+    return history
+
+
+def _due(done: int, every: int, steps: int) -> bool:
+    return every > 0 and (done % every == 0 or done == steps)
+
+
+def _started(run: _Run, done: int, micro: Sequence[Any]) -> None:
+    parameters = list(run.model.parameters())
+    rows = run.accelerator.num_processes * sum(len(batch.ids) for batch in micro)
+    run.emit(
+        kind="started",
+        resumed_from=done,
+        settings=asdict(run.settings),
+        effective_batch=rows,
+        micro_batches=len(micro),
+        ranks=run.accelerator.num_processes,
+        device=str(run.accelerator.device),
+        dtype=run.settings.dtype,
+        trainable=sum(p.numel() for p in parameters if p.requires_grad),
+        total=sum(p.numel() for p in parameters),
+        learning_rates=run.identity["learning_rates"],
+    )
+
+
+def _positions(run: _Run, micro: Sequence[Any]) -> int:
+    """Token positions that a step reads on all ranks, padding included."""
+    return run.accelerator.num_processes * sum(batch.input_ids.numel() for batch in micro)

@@ -1,0 +1,82 @@
+"""The loss on held-out rows, beside training's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from haiga.errors import DataError
+from haiga.objectives import Objective
+from haiga.training.forward import Forward
+from haiga.training.gradients import Sums, over_ranks
+from haiga.training.guards import fell_together, parted
+
+PREFERENCE = ("chosen_logps", "rejected_logps")
+"""Metrics of a preference objective whose common fall is worth a warning."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What validations have shown so far; it is part of the resume state."""
+
+    train_total: float = 0.0
+    train_count: float = 0.0
+    """Of the steps since the last validation."""
+    train: tuple[float, ...] = ()
+    validation: tuple[float, ...] = ()
+    chosen: tuple[float, ...] = ()
+    rejected: tuple[float, ...] = ()
+
+    @classmethod
+    def restored(cls, state: Mapping[str, Any]) -> History:
+        """From JSON, which knows no tuples."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in state.items()})
+
+    def stepped(self, sums: Sums) -> History:
+        """After one more step of training."""
+        total, count = self.train_total + sums.total, self.train_count + sums.count
+        return replace(self, train_total=total, train_count=count)
+
+    def validated(self, sums: Sums) -> History:
+        """After a validation; training's sums begin again."""
+        means = sums.means()
+        chosen, rejected = ((means[name],) if name in means else () for name in PREFERENCE)
+        return History(
+            train=(*self.train, self.train_total / self.train_count),
+            validation=(*self.validation, sums.loss),
+            chosen=self.chosen + chosen,
+            rejected=self.rejected + rejected,
+        )
+
+    def warnings(self) -> list[str]:
+        """What a person should know now."""
+        found = [parted(self.train, self.validation), fell_together(self.chosen, self.rejected)]
+        return [sentence for sentence in found if sentence]
+
+
+def evaluate(forward: Forward, objective: Objective, batches: Iterable[Any]) -> Sums:
+    """Sums of loss and metrics over micro-batches, without gradients and without dropout.
+
+    An objective over a whole batch is computed within each micro-batch, so that its value depends
+    on their size: compare it with itself only.
+
+    Raises:
+        DataError: when there is nothing to validate on.
+    """
+    sums = Sums()
+    training = forward.training
+    forward.eval()
+    with torch.no_grad():
+        for batch in batches:
+            loss = objective.function(**forward(batch))
+            sums.add(float(loss.total), float(loss.count), loss.metrics)
+    forward.train(training)
+    sums = over_ranks(sums)
+    if not sums.count:
+        raise DataError(
+            "There is nothing to validate on: hold rows out, or set validate_every = 0."
+        )
+    return sums
