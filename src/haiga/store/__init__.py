@@ -1,0 +1,26 @@
+"""The only writer of data files: stage folders, shards, manifests, and the pictures in them.
+
+A folder with a manifest is complete; without one it is made again. The manifest is written last
+and carries the fingerprint of what made it, so that a change is noticed and named.
+"""
+
+from haiga.store.embedded import FinalPictures
+from haiga.store.files import digest, fingerprint, write_atomically
+from haiga.store.final import read_groups, write_final
+from haiga.store.folder import Folder, Writer
+from haiga.store.manifest import Manifest
+from haiga.store.pictures import MissingPictureError, PictureFiles
+
+__all__ = [
+    "FinalPictures",
+    "Folder",
+    "Manifest",
+    "MissingPictureError",
+    "PictureFiles",
+    "Writer",
+    "digest",
+    "fingerprint",
+    "read_groups",
+    "write_atomically",
+    "write_final",
+]
