@@ -1,0 +1,271 @@
+"""A LLaVA from a vision tower and a language model, and from a folder that we or others wrote.
+
+The projector is new; all other weights are those of the two sources, untouched. Nothing is resized:
+the picture's place is a reserved token that the tokenizer already has (LLaVA, Liu et al. 2023,
+arXiv:2304.08485; two-layer projector as in LLaVA-1.5, arXiv:2310.03744).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    AutoTokenizer,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
+from transformers.utils import logging
+
+from haiga.errors import ModelError
+from haiga.models import chat, families
+from haiga.models import fit as fits
+from haiga.models.weights import read_tensors
+
+PROJECTOR = "multi_modal_projector"
+
+
+@dataclass(frozen=True, slots=True)
+class Vlm:
+    """A vision-language model and what turns messages and pictures into its inputs."""
+
+    model: Any
+    """A LlavaForConditionalGeneration, or a PeftModel around one."""
+    processor: LlavaProcessor
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.processor.tokenizer  # type: ignore[attr-defined]
+
+    @property
+    def image_token_id(self) -> int:
+        return int(self.model.config.image_token_index)
+
+    @property
+    def picture_tokens(self) -> int:
+        """Positions that one picture takes in a sequence."""
+        return int(self.model.config.image_seq_length)
+
+
+def assemble(
+    tower: str | Path,
+    language_model: str | Path,
+    *,
+    image_token: str = "<|image_pad|>",
+    fit: str = "pad",
+    projector_seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+) -> Vlm:
+    """Put a tower and a language model together, from local folders or hub names.
+
+    The tower may be a dual encoder: its vision half is taken. Tower and language model get `dtype`;
+    the new projector is in float32 whatever `dtype` is, and its random start depends on
+    `projector_seed` alone.
+
+    Raises:
+        ModelError: a source that cannot be read, an unknown family, a language model without
+            `image_token` as a single token.
+    """
+    tokenizer = load_tokenizer(language_model, image_token)
+    with _readable(language_model):
+        lm, info = AutoModelForCausalLM.from_pretrained(
+            language_model, dtype=dtype, output_loading_info=True
+        )
+    _complete(language_model, info)
+    eyes, image_processor = _tower(tower, fit, dtype)
+    image_token_id = tokenizer.convert_tokens_to_ids(image_token)
+    if image_token_id >= lm.get_input_embeddings().num_embeddings:
+        raise ModelError(
+            f"The image token {image_token!r} has id {image_token_id}, and {language_model} has "
+            f"{lm.get_input_embeddings().num_embeddings} embedding rows. Choose a token below it."
+        )
+    config = llava_config(eyes.config, lm.config, image_token_id)
+    with torch.device("meta"):
+        model = LlavaForConditionalGeneration(config)
+    model.model.vision_tower = eyes
+    model.model.language_model = lm.get_decoder()
+    model.lm_head = lm.get_output_embeddings()
+    model.model.multi_modal_projector = _new_projector(config, projector_seed)
+    model.generation_config = lm.generation_config
+    # The parts keep their own config objects otherwise, and a later change would reach only one.
+    model.config.text_config, model.config.vision_config = lm.config, eyes.config
+    family = families.family_of(eyes.config)
+    processor = LlavaProcessor(
+        image_processor,
+        tokenizer,
+        patch_size=eyes.config.patch_size,
+        vision_feature_select_strategy=family.strategy,
+        num_additional_image_tokens=family.extra_tokens,
+        image_token=image_token,
+        chat_template=tokenizer.chat_template,
+    )
+    return _ready(model, processor)
+
+
+def load(folder: str | Path, dtype: torch.dtype | None = None) -> Vlm:
+    """Read a checkpoint through the Auto classes; the projector comes in float32.
+
+    `dtype` None keeps the dtype that the checkpoint states. For a stage's folder see `adapters`.
+
+    Raises:
+        ModelError: the folder is not a whole LLaVA checkpoint.
+    """
+    with _readable(folder):
+        model, info = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype or "auto", output_loading_info=True
+        )
+        processor = AutoProcessor.from_pretrained(folder)
+        # `size` and all else come from the file; only the code that resizes is chosen here.
+        processor.image_processor = fits.load_image_processor(folder)
+    if not isinstance(model, LlavaForConditionalGeneration):
+        raise ModelError(
+            f"{folder} holds a {type(model).__name__}; haiga works with "
+            "LlavaForConditionalGeneration checkpoints, as `haiga train` and `assemble` write."
+        )
+    _complete(folder, info)
+    token = processor.image_token
+    processor.tokenizer = load_tokenizer(folder, token)
+    if processor.tokenizer.convert_tokens_to_ids(token) != model.config.image_token_index:
+        raise ModelError(
+            f"{folder} contradicts itself: its processor writes {token!r} (id "
+            f"{processor.tokenizer.convert_tokens_to_ids(token)}) for a picture, and its "
+            f"config.json expects id {model.config.image_token_index}."
+        )
+    model.model.multi_modal_projector.float()
+    if Path(folder).is_dir() and model.dtype != torch.float32:
+        # Rounded on the way in, where the file has more digits.
+        kept = read_tensors(Path(folder), lambda name: PROJECTOR in name)
+        own = {name.split(f"{PROJECTOR}.")[1]: tensor.float() for name, tensor in kept.items()}
+        model.model.multi_modal_projector.load_state_dict(own)
+    return _ready(model, processor)
+
+
+def load_tokenizer(source: str | Path, image_token: str) -> Any:
+    """The tokenizer with `image_token` as its picture place and a template that renders it.
+
+    Raises:
+        ModelError: `image_token` is not one reserved token of the tokenizer.
+    """
+    with _readable(source):
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    reserved = {str(token) for token in tokenizer.added_tokens_decoder.values()}
+    ids = tokenizer.encode(image_token, add_special_tokens=False)
+    # Otherwise LlavaProcessor takes the id of the first piece, and says nothing.
+    if len(ids) != 1 or image_token not in reserved:
+        near = [token for token in sorted(reserved) if "image" in token or "vision" in token]
+        raise ModelError(
+            f"{image_token!r} is not one reserved token of {source}'s tokenizer (it is read as "
+            f"{len(ids)} tokens). Choose one that is: {', '.join(near or sorted(reserved))}."
+        )
+    template = tokenizer.chat_template
+    if image_token not in (template or "") or "generation" not in template:
+        template = chat.with_pictures(tokenizer, image_token)
+    tokenizer = AutoTokenizer.from_pretrained(source, image_token=image_token)
+    tokenizer.chat_template = template
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def llava_config(eyes: Any, language: Any, image_token_id: int) -> LlavaConfig:
+    """The LLaVA's config for a tower's (without pooling head) and a language model's config."""
+    family = families.family_of(eyes)
+    return LlavaConfig(
+        vision_config=eyes,
+        text_config=language,
+        image_token_index=image_token_id,
+        image_seq_length=families.picture_tokens(eyes),
+        vision_feature_layer=family.layer,
+        vision_feature_select_strategy=family.strategy,
+        projector_hidden_act="gelu",
+        multimodal_projector_bias=True,
+        tie_word_embeddings=language.tie_word_embeddings,
+    )
+
+
+def projector_in_own_dtype(projector: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A forward pre-hook: features come in the tower's dtype, the projector computes in its own.
+
+    LlavaModel casts what comes out to the language model's dtype, so the rounding to bfloat16
+    happens after the products.
+    """
+    return (inputs[0].to(next(projector.parameters()).dtype), *inputs[1:])
+
+
+def _ready(model: LlavaForConditionalGeneration, processor: LlavaProcessor) -> Vlm:
+    projector = model.model.multi_modal_projector
+    projector.register_forward_pre_hook(projector_in_own_dtype)
+    stray = [name for name, parameter in model.named_parameters() if parameter.is_meta]
+    if stray:
+        raise ModelError(f"Weights are missing after assembly: {', '.join(stray[:5])}.")
+    model.eval()
+    return Vlm(model, processor)
+
+
+def _tower(tower: str | Path, fit: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The vision half and the processor that fits pictures to it."""
+    with _readable(tower):
+        config = families.vision_config(AutoConfig.from_pretrained(tower))
+        processor = AutoImageProcessor.from_pretrained(tower, backend="pil")
+        verbosity = logging.get_verbosity()
+        # A dual encoder's text half and the pooling head are left out on purpose.
+        logging.set_verbosity_error()
+        try:
+            eyes, info = AutoModel.from_pretrained(
+                tower, config=config, dtype=dtype, output_loading_info=True
+            )
+        finally:
+            logging.set_verbosity(verbosity)
+    _complete(tower, info)
+    return eyes, fits.image_processor(processor, config.image_size, fit)
+
+
+def _new_projector(config: LlavaConfig, seed: int) -> nn.Module:
+    """Two linear layers in float32, uniform within 1/sqrt(inputs) as LLaVA's own start is.
+
+    transformers would draw both from a normal of deviation 0.02, whatever the width.
+    """
+    from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
+
+    projector = LlavaMultiModalProjector(config).float()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for linear in (projector.linear_1, projector.linear_2):
+            bound = 1 / math.sqrt(linear.in_features)
+            linear.weight.uniform_(-bound, bound, generator=generator)
+            linear.bias.uniform_(-bound, bound, generator=generator)
+    return projector
+
+
+def _complete(source: str | Path, info: Any) -> None:
+    """Weights that a file lacks would be random, with a warning only."""
+    problems = [*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])]
+    if problems:
+        raise ModelError(
+            f"{source} lacks {len(problems)} weights that its config asks for, or has them in "
+            f"another shape: {', '.join(sorted(problems)[:5])}."
+        )
+
+
+@contextmanager
+def _readable(source: str | Path) -> Iterator[None]:
+    """Faults of reading a checkpoint as one sentence."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise ModelError(f"{source} cannot be read as a checkpoint: {first}") from error

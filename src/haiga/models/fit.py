@@ -1,0 +1,50 @@
+"""How a picture of any shape becomes the tower's square, by a processor saved with the model.
+
+The processor does all of it, so that training, our own answers and other engines see the same
+pixels. One class serves all three ways; Pillow's version of it, on every machine, because the
+torchvision version resizes a little differently.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from transformers import AutoImageProcessor, LlavaImageProcessorPil
+
+from haiga.errors import ModelError
+
+FITS: Final = {
+    "pad": "the whole picture on a square of the tower's mean colour (LLaVA-1.5)",
+    "crop": "shorter side to the tower's size, then the centre",
+    "squash": "both sides to the tower's size, distorted; for parity with others only",
+}
+
+
+def image_processor(tower_processor: Any, side: int, fit: str) -> LlavaImageProcessorPil:
+    """The processor that fits pictures to `side` x `side` with the tower's own normalisation.
+
+    `crop_size` is stated in each, also where it changes nothing, because LlavaProcessor counts a
+    picture's tokens by it when an engine asks.
+
+    Raises:
+        ModelError: an unknown `fit`.
+    """
+    if fit not in FITS:
+        raise ModelError(f"No fit is called '{fit}'; pictures are fitted by: {', '.join(FITS)}.")
+    square = {"height": side, "width": side}
+    return LlavaImageProcessorPil(
+        do_pad=fit == "pad",
+        size=square if fit == "squash" else {"shortest_edge": side},
+        crop_size=square,
+        do_center_crop=True,
+        resample=tower_processor.resample,
+        rescale_factor=tower_processor.rescale_factor,
+        image_mean=list(tower_processor.image_mean),
+        image_std=list(tower_processor.image_std),
+    )
+
+
+def load_image_processor(folder: str | Path) -> Any:
+    """The image processor of a checkpoint, in Pillow's version."""
+    return AutoImageProcessor.from_pretrained(folder, backend="pil")
