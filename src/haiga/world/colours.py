@@ -24,7 +24,7 @@ SKIES: Final[Mapping[str, tuple[RGB, RGB, RGB]]] = {
 LIGHT: Final[Mapping[str, tuple[float, float, float]]] = {
     "dawn": (1.0, 0.95, 0.94),
     "day": (1.0, 1.0, 1.0),
-    "dusk": (0.97, 0.84, 0.82),
+    "dusk": (0.98, 0.89, 0.87),
     "night": (0.50, 0.56, 0.76),
 }
 

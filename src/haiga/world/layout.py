@@ -36,10 +36,10 @@ class Format:
 
 
 FORMATS: Final = (
-    Format(0.68, 0.34, 2, 3, (0.27, 0.40)),  # oban, upright
-    Format(1.47, 0.28, 3, 2, (0.27, 0.40)),  # oban, lying
-    Format(1.0, 0.22, 2, 2, (0.25, 0.38)),  # shikishi, square
-    Format(0.78, 0.10, 2, 3, (0.25, 0.36)),  # chuban
+    Format(0.68, 0.34, 2, 3, (0.30, 0.43)),  # oban, upright
+    Format(1.47, 0.28, 3, 2, (0.30, 0.43)),  # oban, lying
+    Format(1.0, 0.22, 2, 2, (0.28, 0.42)),  # shikishi, square
+    Format(0.78, 0.10, 2, 3, (0.29, 0.40)),  # chuban
     Format(0.42, 0.06, 1, 4, (0.46, 0.54)),  # pillar print
 )
 
@@ -61,21 +61,38 @@ def places(
 ) -> list[Place]:
     """A place for each thing, every one inside a sheet of `size` and in a cell of its own.
 
-    Airy things take the highest of the cells that were drawn; nothing overlaps.
+    Airy things lean to the upper cells and the others to the lower; nothing overlaps.
     """
     width, height = size
-    cells = rng.sample([(r, c) for r in range(kind.rows) for c in range(kind.columns)], len(things))
-    if kind.columns > 1:  # two cells of one row may change sides without meeting
-        cells.sort(key=lambda cell: (cell[0], rng.random()))
-    else:
-        cells.sort()
-    order = sorted(things, key=lambda thing: (not MOTIFS[thing].airy, rng.random()))
     cell_width, cell_height = width / kind.columns, height / kind.rows
+    free = [(row, column) for row in range(kind.rows) for column in range(kind.columns)]
     out = []
-    for thing, (row, column) in zip(order, cells, strict=True):
+    for thing in things:
+        lean = 1 if MOTIFS[thing].airy else -1
+        row, column = min(free, key=lambda cell: lean * cell[0] + 1.3 * rng.random())
+        free.remove((row, column))
         side = rng.uniform(*kind.sizes) * min(width, height)
         side = int(min(side, cell_width * 0.97, cell_height * 0.97))
+        drop = rng.random()
+        if row == 0 and lean < 0:  # it has to stand on ground, so low in its cell
+            drop = 0.8 + 0.2 * drop
         left = column * cell_width + rng.random() * (cell_width - side)
-        top = row * cell_height + rng.random() * (cell_height - side)
+        top = row * cell_height + drop * (cell_height - side)
         out.append(Place(thing, int(left), int(top), side, rng.uniform(-7, 7), rng.random() < 0.5))
     return out
+
+
+def horizon(spots: list[Place], height: int, rng: Random) -> int:
+    """The row where the sky ends: room for the hour above it, ground under what must stand."""
+    row = rng.uniform(0.34, 0.46) * height
+    feet = [spot.top + 0.8 * spot.side for spot in spots if not MOTIFS[spot.thing].airy]
+    return round(max(0.2 * height, min([row, *feet])))
+
+
+def empty_corner(spots: list[Place], width: int, height: int, rng: Random) -> int:
+    """The upper corner with fewer things: 1 for the left, -1 for the right."""
+    weight = rng.uniform(-0.1, 0.1)
+    for spot in spots:
+        if spot.top < 0.4 * height:
+            weight += (spot.left + spot.side / 2) / width - 0.5
+    return 1 if weight > 0 else -1

@@ -7,6 +7,7 @@ says nothing about the scene.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from math import cos, radians, sin
 from random import Random
 
@@ -14,10 +15,10 @@ import numpy as np
 import simplejpeg
 from PIL import Image, ImageDraw, ImageFilter
 
-from haiga.world.colours import PAPER, Palette, lit, mix, palette, tinted
-from haiga.world.layout import Place, paper, places
+from haiga.world.colours import PAPER, Palette, mix, palette, tinted
+from haiga.world.layout import Place, empty_corner, horizon, paper, places
 from haiga.world.motifs import INKS, MOTIFS
-from haiga.world.motifs.pen import Pen
+from haiga.world.motifs.pen import RGB, Pen
 from haiga.world.paper import bokashi, grained, seal
 from haiga.world.scenes import Scene
 from haiga.world.settings import SETTINGS, Sheet
@@ -25,16 +26,20 @@ from haiga.world.weather import SEASONS, WEATHERS
 
 
 def draw(scene: Scene, seed: int) -> Image.Image:
-    """The print of `scene` pulled with `seed`: RGB, sides from 300 to 900 pixels; always the same."""
+    """The print of `scene` pulled with `seed`, always the same.
+
+    Returns:
+        An RGB picture whose sides have 300 to 900 pixels.
+    """
     rng = Random(f"{scene.id}/{seed}/print")
     kind, width, height = paper(rng)
     margin = round(min(width, height) * rng.uniform(0.025, 0.05)) if rng.random() < 0.5 else 0
     inner = (width - 2 * margin, height - 2 * margin)
     colours = palette(scene, rng)
     spots = places(scene.things, kind, inner, rng)
-    image = _background(scene, colours, inner, rng)
+    image = _background(scene, colours, spots, inner, rng)
     for spot in spots:
-        _stamp(image, scene, spot, rng)
+        _stamp(image, spot, rng)
     _sign(image, spots, rng)
     if margin:
         sheet = Image.new("RGB", (width, height), tinted(PAPER, rng, 5))
@@ -60,19 +65,33 @@ def print_file(scene: Scene, seed: int) -> tuple[bytes, str]:
     return buffer.getvalue(), ".png"
 
 
-def _background(scene: Scene, colours: Palette, size: tuple[int, int], rng: Random) -> Image.Image:
+def _background(
+    scene: Scene, colours: Palette, spots: list[Place], size: tuple[int, int], rng: Random
+) -> Image.Image:
     """Sky, setting, weather and season, without the things."""
     width, height = size
-    horizon = round(height * rng.uniform(0.34, 0.44))
+    skyline = horizon(spots, height, rng)
     top, middle, low = colours.sky
     ground = colours.ground
-    image = bokashi(
-        size,
-        [(0, top), (horizon * 0.4, middle), (horizon, low), (horizon + 1, mix(ground, low, 0.15)),
-         (height * 0.75, ground), (height, mix(ground, colours.key, 0.18))],
-    )  # fmt: skip
+    stops = [
+        (0, top),
+        (skyline * 0.4, middle),
+        (skyline, low),
+        (skyline + 1, mix(ground, low, 0.15)),
+        (height * 0.75, ground),
+        (height, mix(ground, colours.key, 0.18)),
+    ]
+    image = bokashi(size, stops)
     sheet = Sheet(
-        ImageDraw.Draw(image), scene, colours, rng, width, height, horizon, min(size) / 100
+        draw=ImageDraw.Draw(image),
+        scene=scene,
+        colours=colours,
+        rng=rng,
+        width=width,
+        height=height,
+        horizon=skyline,
+        unit=min(size) / 100,
+        branch=empty_corner(spots, width, height, rng),
     )
     if scene.hour == "night":
         _stars(sheet)
@@ -89,36 +108,31 @@ def _stars(sheet: Sheet) -> None:
         sheet.draw.ellipse((x - r, y - r, x + r, y + r), fill=(250, 240, 190))
 
 
-def _stamp(image: Image.Image, scene: Scene, spot: Place, rng: Random) -> None:
-    """Draws one thing at twice its size and lays it, smooth-edged and pale-rimmed, on the print."""
+def _stamp(image: Image.Image, spot: Place, rng: Random) -> None:
+    """Lays one thing on the print, with a pale rim so that it stands out from any ground."""
+    inks = {name: tinted(colour, rng, 9) for name, colour in INKS.items()}
+    thing = cut(spot, inks)
+    ink = thing.getchannel("A")
+    halo = ink.filter(ImageFilter.BoxBlur(max(1.5, spot.side * 0.012))).point(_RIM)
+    image.paste(inks[_RIM_INK], (spot.left, spot.top), halo)
+    image.paste(thing.convert("RGB"), (spot.left, spot.top), ink)
+
+
+def cut(spot: Place, inks: Mapping[str, RGB]) -> Image.Image:
+    """One thing alone, RGBA, `spot.side` pixels square; drawn twice as large for smooth edges."""
     double = 2 * spot.side
-    light = (0.88, 0.9, 0.97) if scene.hour == "night" else (1.0, 1.0, 1.0)
-    inks = {name: lit(tinted(colour, rng, 9), light) for name, colour in INKS.items()}
     # Transparent, but of the rim's colour, so that smoothing leaves no dark fringe.
-    rim = inks["cream"]
-    stamp = Image.new("RGBA", (double, double), (*rim, 0))
+    block = Image.new("RGBA", (double, double), (*inks[_RIM_INK], 0))
     turn, flip = radians(spot.tilt), -1 if spot.mirrored else 1
     scale = 0.43 * double * (1 - abs(spot.tilt) / 90)
-    a, b, c, d = (
-        scale * cos(turn) * flip,
-        -scale * sin(turn),
-        scale * sin(turn) * flip,
-        scale * cos(turn),
-    )
-    pen = Pen(
-        ImageDraw.Draw(stamp),
-        (a, b, spot.side, c, d, spot.side),
-        inks,
-        max(3, round(double * 0.016)),
-    )
+    x, y = scale * cos(turn), scale * sin(turn)
+    matrix = (x * flip, -y, spot.side, y * flip, x, spot.side)
+    pen = Pen(ImageDraw.Draw(block), matrix, inks, stroke=max(3, round(double * 0.016)))
     MOTIFS[spot.thing].draw(pen)
-    small = stamp.reduce(2)
-    ink = small.getchannel("A")
-    halo = ink.filter(ImageFilter.BoxBlur(max(1.5, spot.side * 0.012))).point(_RIM)
-    image.paste(rim, (spot.left, spot.top), halo)
-    image.paste(small.convert("RGB"), (spot.left, spot.top), ink)
+    return block.reduce(2)
 
 
+_RIM_INK = "cream"
 _RIM = [min(255, level * 5) for level in range(256)]
 
 

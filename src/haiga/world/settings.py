@@ -32,6 +32,8 @@ class Sheet:
     """Row of pixels at which the sky meets the ground."""
     unit: float
     """A hundredth of the shorter side, in pixels."""
+    branch: int
+    """The upper corner from which a branch grows: 1 for the left, -1 for the right."""
 
     @property
     def stroke(self) -> int:
@@ -42,6 +44,20 @@ class Sheet:
         """A flat area with an outline along `points`; `edge` is the keyblock unless given."""
         self.draw.polygon(points, fill=fill)
         self.draw.line([*points, *points[:2]], fill=edge or self.colours.key, width=self.stroke)
+
+
+def _around(x: float, y: float, sx: float, sy: float, shape: tuple[Point, ...]) -> list[Point]:
+    """A shape of unit size, scaled and set down at (x, y)."""
+    return [(x + sx * u, y + sy * v) for u, v in shape]
+
+
+_FLANK: Final = ((-1, 0), (-0.45, -0.58), (-0.09, -1), (0.09, -1), (0.45, -0.58), (1, 0))
+_CAP: Final = (
+    (-0.09, -1), (0.09, -1), (0.3, -0.72), (0.18, -0.78), (0.05, -0.66), (-0.09, -0.79),
+    (-0.2, -0.68), (-0.3, -0.72),
+)  # fmt: skip
+_ROOF: Final = ((-0.62, -0.42), (-0.34, -1), (0.34, -1), (0.62, -0.42))
+_STONE: Final = ((-1, 0.4), (-0.8, -0.3), (-0.1, -0.75), (0.7, -0.35), (1, 0.4))
 
 
 def _ridge(sheet: Sheet, y: float, tall: float, fill: RGB) -> None:
@@ -110,16 +126,10 @@ def mountain(sheet: Sheet) -> None:
         (main, 0.86, 0.42),
     ):
         height, half = tall * sheet.horizon + 8 * u, wide * sheet.width
-        top = base - height
         body = mix(c.hill, (70, 90, 140), 0.35 if tall > 0.8 else 0.15)
-        flank = [(x - half, base), (x - half * 0.45, base - height * 0.42), (x - half * 0.09, top),
-                 (x + half * 0.09, top), (x + half * 0.45, base - height * 0.42), (x + half, base)]  # fmt: skip
-        sheet.shape(flank, body)
+        sheet.shape(_around(x, base, half, height, _FLANK), body)
         if tall > 0.8 or sheet.scene.season == "winter":
-            w, y = half * 0.30, top + height * 0.34
-            cap = [(x - half * 0.09, top), (x + half * 0.09, top), (x + w, y), (x + w * 0.5, y - 2 * u),
-                   (x + w * 0.15, y + 2 * u), (x - w * 0.3, y - 2.5 * u), (x - w * 0.6, y + u), (x - w, y)]  # fmt: skip
-            sheet.draw.polygon(cap, fill=c.snow)
+            sheet.draw.polygon(_around(x, base, half, height, _CAP), fill=c.snow)
     ground = [(sheet.width * i / 16, base - 4 * u + 2.5 * u * sin(i * 0.9)) for i in range(17)]
     sheet.draw.polygon([*ground, (sheet.width, base + 4 * u), (0, base + 4 * u)], fill=c.ground)
     sheet.draw.line(ground, fill=c.key, width=sheet.stroke)
@@ -135,9 +145,7 @@ def _house(sheet: Sheet, x: float, y: float, size: float) -> None:
         sheet.draw.rectangle(
             (x + dx * size, y - size * 0.34, x + (dx + 0.16) * size, y), fill=c.wood
         )
-    roof = [(x - size * 0.62, y - size * 0.42), (x - size * 0.34, y - size), (x + size * 0.34, y - size),
-            (x + size * 0.62, y - size * 0.42)]  # fmt: skip
-    sheet.shape(roof, c.roof)
+    sheet.shape(_around(x, y, size, size, _ROOF), c.roof)
     for dx in (-0.2, 0.0, 0.2):
         sheet.draw.line(
             (x + dx * size, y - size * 0.97, x + dx * 1.7 * size, y - size * 0.44),
@@ -167,7 +175,7 @@ def garden(sheet: Sheet) -> None:
         sheet.draw.line((i * 3.2 * u, top, i * 3.2 * u, foot), fill=c.key, width=w)
     for y in (top, sheet.horizon - 2 * u, foot):
         sheet.draw.line((0, y, sheet.width, y), fill=mix(c.wood, c.wall, 0.6), width=3 * w)
-    gravel = mix(c.ground, c.wall, 0.45)
+    gravel = mix(c.ground, c.snow if sheet.scene.season == "winter" else c.wall, 0.45)
     shore = [(sheet.width * i / 16, foot + 7 * u + 3 * u * sin(i * 0.8)) for i in range(17)]
     sheet.draw.polygon([*shore, (sheet.width, sheet.height), (0, sheet.height)], fill=gravel)
     y, line = foot + 9 * u, mix(gravel, c.key, 0.28)
@@ -181,8 +189,7 @@ def garden(sheet: Sheet) -> None:
         for ring in (2.0, 1.6):
             box = (x - size * ring, y - size * 0.5 * ring, x + size * ring, y + size * 0.6 * ring)
             sheet.draw.ellipse(box, fill=gravel, outline=line, width=w)
-        stone = [(x - size, y + size * 0.4), (x - size * 0.8, y - size * 0.3), (x - size * 0.1, y - size * 0.75),
-                 (x + size * 0.7, y - size * 0.35), (x + size, y + size * 0.4)]  # fmt: skip
+        stone = _around(x, y, size, size, _STONE)
         sheet.shape(stone, c.stone)
         cap = c.snow if sheet.scene.season == "winter" else c.leaf
         sheet.draw.polygon([*stone[1:4], (x, y - size * 0.25)], fill=cap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from math import cos, pi, sin
 from typing import Final
 
@@ -27,7 +28,7 @@ def rain(sheet: Sheet) -> None:
     pale = sheet.scene.hour == "night"
     ink = (176, 190, 222) if pale else (70, 80, 112)
     slant = rng.choice((-1, 1)) * rng.uniform(0.2, 0.35)
-    for _ in range(int(sheet.width * sheet.height / (u * u) / 55)):
+    for _ in range(int(sheet.width * sheet.height / (u * u) / 70)):
         x, y = rng.uniform(-0.1, 1.1) * sheet.width, rng.uniform(-0.1, 1) * sheet.height
         long = rng.uniform(9, 18) * u
         sheet.draw.line((x, y, x + slant * long, y + long), fill=ink, width=max(1, round(0.45 * u)))
@@ -105,7 +106,7 @@ def _petal(sheet: Sheet, x: float, y: float, size: float, fill: RGB) -> None:
 def _branch(sheet: Sheet, wood: RGB) -> list[Point]:
     """A branch from an upper corner; returns where its twigs end."""
     rng, u = sheet.rng, sheet.unit
-    side = rng.choice((-1, 1))
+    side = sheet.branch
     x0, y0 = (0.0 if side > 0 else float(sheet.width)), rng.uniform(2, 9) * u
     tips: list[Point] = []
     main = [(x0 + side * i * 7 * u, y0 + (1.6 * i + 1.5 * sin(i * 2.1)) * u) for i in range(6)]
@@ -114,7 +115,7 @@ def _branch(sheet: Sheet, wood: RGB) -> list[Point]:
             tip = (x + side * 4.5 * u, y + k * (7.5 - 0.6 * i) * u)
             sheet.draw.line((x, y, *tip), fill=wood, width=max(1, round(0.7 * u)))
             tips += [tip, ((x + tip[0]) / 2, (y + tip[1]) / 2)]
-    for i, (a, b) in enumerate(zip(main, main[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(main)):
         sheet.draw.line((*a, *b), fill=wood, width=max(2, round((2.6 - 0.35 * i) * u)))
     return [*tips, *main[1:]]
 

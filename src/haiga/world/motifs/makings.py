@@ -118,7 +118,7 @@ def umbrella(pen: Pen) -> None:
     pen.area(((-0.06, -1.0), (0.06, -1.0), (0.1, -0.7), (-0.1, -0.7)), "black")
     dome = (*arc(0, 0.12, 1.0, 0.95, 180, 360), *arc(0.0, 0.12, 1.0, 0.14, 0, 180))
     pen.area(dome, "purple")
-    band = (*arc(0, 0.0, 0.8, 0.55, 190, 350), *arc(0, 0.0, 0.9, 0.72, 350, 190))
+    band = (*arc(0, 0.12, 0.86, 0.8, 183, 357), *arc(0, 0.12, 0.66, 0.6, 357, 183))
     pen.area(band, "cream", False)
     for x in (-0.98, -0.62, -0.22, 0.22, 0.62, 0.98):
         pen.line(
@@ -169,8 +169,8 @@ def pagoda(pen: Pen) -> None:
 def fan(pen: Pen) -> None:
     """An open folding fan: a turquoise leaf with a gold edge and a red sun, dark ribs."""
     pivot = (0.0, 0.8)
-    for angle in range(205, 340, 15):
-        end = (0.9 * cos(angle * pi / 180), pivot[1] + 0.9 * sin(angle * pi / 180))
+    for angle in range(209, 335, 13):
+        end = (1.02 * cos(angle * pi / 180), pivot[1] + 1.5 * sin(angle * pi / 180))
         pen.line((pivot, end), "bark", 2)
     leaf = (*arc(0, 0.8, 1.08, 1.6, 205, 335), *arc(0, 0.8, 0.5, 0.75, 335, 205))
     pen.area(leaf, "turquoise")

@@ -55,7 +55,7 @@ class Pen:
         self, x: float, y: float, rx: float, ry: float, ink: str, outline: bool = True
     ) -> None:
         """A filled ellipse around (x, y)."""
-        self.area(arc(x, y, rx, ry), ink, outline)
+        self.area(arc(x, y, rx, ry, n=16 if max(rx, ry) < 0.2 else 36), ink, outline)
 
 
 @lru_cache(maxsize=4096)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import sin
-
 from haiga.world.motifs.pen import Pen, Points, curve
 
 
@@ -42,22 +40,18 @@ def willow(pen: Pen) -> None:
         ((-0.12, 0.98), (-0.08, 0.4), (-0.12, -0.4), (0.12, -0.4), (0.1, 0.4), (0.2, 0.98))
     )
     pen.area(trunk, "bark")
-    crown = curve(
-        ((-0.62, -0.3), (-0.5, -0.75), (0.0, -0.97), (0.5, -0.75), (0.62, -0.3), (0, -0.25))
-    )
+    for x, foot, ink in (
+        (-0.82, 0.45, "sprout"), (0.82, 0.5, "sprout"), (-0.3, 0.3, "jade"), (0.3, 0.25, "jade"),
+        (-0.56, 0.7, "sprout"), (0.58, 0.72, "sprout"), (0.0, -0.05, "jade"),
+    ):  # fmt: skip
+        lobe = curve(
+            ((x * 0.3, -0.85), (x - 0.19, -0.3), (x - 0.12, foot - 0.25), (x, foot),
+             (x + 0.12, foot - 0.25), (x + 0.19, -0.3))
+        )  # fmt: skip
+        pen.area(lobe, ink)
+        pen.line(((x * 0.8, -0.35), (x, foot - 0.2)), "pine", 0.7)
+    crown = curve(((-0.62, -0.4), (-0.45, -0.8), (0, -0.97), (0.45, -0.8), (0.62, -0.4), (0, -0.5)))
     pen.area(crown, "sprout")
-    for i in range(11):
-        x = -0.9 + 0.18 * i
-        if abs(x) < 0.12:
-            continue
-        foot = 0.55 + 0.25 * sin(i * 2.3)
-        strand = curve(
-            ((x * 0.55, -0.7 + 0.2 * abs(x)), (x * 0.9, -0.35), (x, 0.1), (x * 1.02, foot)),
-            False,
-            3,
-        )
-        pen.line(strand, "key", 3.0)
-        pen.line(strand, "sprout", 2.0)
 
 
 def bamboo(pen: Pen) -> None:
