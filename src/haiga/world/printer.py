@@ -137,20 +137,22 @@ _RIM = [min(255, level * 5) for level in range(256)]
 
 
 def _sign(image: Image.Image, spots: list[Place], rng: Random) -> None:
-    """Sets the red seal in a corner that no thing uses; a crowded print stays unsigned."""
+    """Sets the red seal in a corner that no thing uses; a crowded print stays unsigned.
+
+    The lower corners come first, as branches grow from the upper ones.
+    """
     side = max(10, round(min(image.size) * rng.uniform(0.04, 0.055)))
-    gap, tall = side, side * 3 // 2
-    corners = [
-        (x, y) for x in (gap, image.width - gap - side) for y in (gap, image.height - gap - tall)
-    ]
-    rng.shuffle(corners)
-    for left, top in corners:
-        if all(
-            left + side < s.left
-            or s.left + s.side < left
-            or top + tall < s.top
-            or s.top + s.side < top
-            for s in spots
-        ):
-            seal(ImageDraw.Draw(image), left, top, side, rng)
-            return
+    tall = side * 3 // 2
+    columns = [side, image.width - 2 * side]
+    rng.shuffle(columns)
+    for top in (image.height - side - tall, side):
+        for left in columns:
+            if all(
+                left + side < spot.left
+                or spot.left + spot.side < left
+                or top + tall < spot.top
+                or spot.top + spot.side < top
+                for spot in spots
+            ):
+                seal(ImageDraw.Draw(image), left, top, side, rng)
+                return
