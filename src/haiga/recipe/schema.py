@@ -1,0 +1,222 @@
+"""The fixed sections of a recipe.
+
+Open sets (sources, filters, teachers, objectives) are *components*: a table with a `name` and
+options, bound to a function where it is used; see `bind`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from haiga.recipe.checks import faults
+
+DEFAULT_SEED = 42
+
+
+def _component(value: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(value.get("name"), str):
+        raise PydanticCustomError("component", 'must have a name: { name = "…" }')
+    if not _is_toml(value):
+        raise PydanticCustomError("component", "holds a value that is neither text nor a number")
+    return value
+
+
+def _is_toml(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_toml(each) for key, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(_is_toml(each) for each in value)
+    return isinstance(value, (str, bool, int, float))
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise PydanticCustomError(
+            "pattern", "{value} is not a regular expression: {why}",
+            {"value": repr(value), "why": str(error)},
+        ) from error  # fmt: skip
+    return value
+
+
+def _rate(value: Any) -> Any:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if value != "frozen" and not (number and 0 < value < float("inf")):
+        raise PydanticCustomError(
+            "rate", 'must be a learning rate above 0, or "frozen", not {value}',
+            {"value": repr(value)},
+        )  # fmt: skip
+    return float(value) if number else value
+
+
+Word: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Component: TypeAlias = Annotated[dict[str, Any], AfterValidator(_component)]
+Components: TypeAlias = Annotated[tuple[Component, ...], Field(strict=False)]
+Words: TypeAlias = Annotated[tuple[Word, ...], Field(strict=False)]
+SomeWords: TypeAlias = Annotated[tuple[Word, ...], Field(strict=False, min_length=1)]
+Rule: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_pattern)], Annotated[Any, AfterValidator(_rate)]],
+    Field(strict=False),
+]
+Rules: TypeAlias = Annotated[tuple[Rule, ...], Field(strict=False, min_length=1)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Section(BaseModel):
+    # Strict: "3" is not a number and true is not 1. Arrays are the exception, see Field(strict=…).
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Curate(_Section):
+    """Which pictures and which texts stay; each rule is a component."""
+
+    pictures: Components = ()
+    captions: Components = ()
+
+
+class Teach(_Section):
+    """Who writes the texts, for which tasks, and how many of each."""
+
+    teacher: Component
+    tasks: SomeWords
+    answers: Count = 1
+
+
+class Split(_Section):
+    """How many pictures are kept apart; whole clusters go to one side."""
+
+    held_out: Annotated[int, Field(ge=0)] = 200
+    validation: Annotated[int, Field(ge=0)] = 64
+    seed: int | None = None
+    """The recipe's seed where none is given."""
+
+
+class Model(_Section):
+    """The two checkpoints that are joined, and how pictures enter them."""
+
+    tower: str
+    language_model: str
+    image_token: Annotated[str, Field(min_length=1)]
+    fit: Literal["pad", "crop", "squash"] = "pad"
+    projector_seed: int = 0
+    max_pictures: Count = 4
+
+
+class Adapter(_Section):
+    """LoRA (Hu et al. 2021): rank, scale and the modules it hangs on."""
+
+    r: Count
+    alpha: Annotated[float, Field(gt=0)]
+    dropout: Share = 0.0
+    targets: Annotated[str, AfterValidator(_pattern)] | None = None
+    """A pattern of module names; None leaves the choice to the family."""
+
+
+class Augment(_Section):
+    """Changes of a training picture that leave its caption true."""
+
+    crop: Share = 0.0
+    """At most this share of each side is cut away."""
+    flip: bool = False
+
+
+class Stage(_Section):
+    """One training: which part, from where, on which groups, towards what."""
+
+    part: Literal["vlm", "tower", "language"] = "vlm"
+    starts_from: Word | None = None
+    """An earlier stage; None is the assembled base."""
+    tasks: SomeWords
+    objective: Component
+    adapter: Adapter | None = None
+    trainable: Rules
+    """Pairs of a pattern of parameter names and a learning rate or "frozen"; the first that
+    matches a parameter holds."""
+    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    steps: Count | None = None
+    batch: Count
+    """Groups per optimiser step."""
+    micro_batch: Count | None = None
+    """Groups per forward pass; None puts the whole batch through at once."""
+    warmup: Annotated[float, Field(ge=0, le=0.2)] = 0.05
+    """Share of the steps over which the rate rises; 5 to 10 % is usual."""
+    min_lr: Amount = 1e-6
+    weight_decay: Amount = 0.0
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    """Largest norm of the gradient."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    checkpointing: bool = False
+    augment: Augment | None = None
+    max_tokens: Count = 1024
+    overflow: Literal["drop", "stop"] = "drop"
+    """What happens to a row of more than `max_tokens`: dropped and counted, or the run stops."""
+    validate_every: Count | None = None
+    sample_every: Count | None = None
+    save_every: Count | None = None
+    answers: Count | None = None
+    """How many answers of each group are used; None uses all."""
+
+
+class Evaluate(_Section):
+    """Under which conditions a model is scored, and on what."""
+
+    conditions: SomeWords = ("full", "blind", "blind_lm", "shuffled", "grey", "random_projector")
+    tasks: SomeWords | None = None
+    """None: the tasks of the last stage."""
+    batch: Count = 64
+    max_new_tokens: Count = 64
+    extra_stages: Words = ()
+    """Stages scored besides the last one, or "base" for the assembled model."""
+
+
+class Report(_Section):
+    """The page at the end."""
+
+    pictures: Annotated[int, Field(ge=0)] = 24
+    """How many examples are shown."""
+
+
+class Recipe(_Section):
+    """From pictures to a report. `model_dump(mode="json")` of it can be fingerprinted."""
+
+    name: Word
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+    """ISO 639: "en", "ja", …"""
+    seed: int = DEFAULT_SEED
+    source: Component | None = None
+    curate: Curate = Curate()
+    teach: Teach | None = None
+    split: Split = Split()
+    model: Model
+    stage: dict[Word, Stage] = {}
+    """In the order in which they are written."""
+    evaluate: Evaluate = Evaluate()
+    report: Report = Report()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, data: Any) -> Any:
+        """Give the split the recipe's seed where it has none."""
+        if not isinstance(data, Mapping):
+            return data
+        seed, split = data.get("seed", DEFAULT_SEED), data.get("split", {})
+        if isinstance(split, Split):
+            split = split.model_dump()
+        if isinstance(split, Mapping) and split.get("seed") is None and type(seed) is int:
+            return {**data, "split": {**split, "seed": seed}}
+        return data
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        found = faults(self.model_dump(mode="json"))
+        if found:
+            raise PydanticCustomError("recipe", "{lines}", {"lines": "\n".join(found)})
+        return self
