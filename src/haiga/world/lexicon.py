@@ -2,8 +2,8 @@
 
 No word belongs to two names, in any kind, so that a word found in a text names one thing only. A
 name's first form is the one that the poets write. A season's forms are its name and its season
-words (kigo). Left out are words that are more often something else: "fall", and the bare kana of a
-word that hides inside others (とう in とうろう).
+words (kigo). Left out are words that are more often something else: "fall", and kana of
+two letters that hide inside other words (なつ in なつかしい, とう in とうろう).
 """
 
 from __future__ import annotations
@@ -68,51 +68,51 @@ _ENGLISH: Final = {
 _JAPANESE: Final = {
     "things": {
         "boat": "舟 船 小舟 ふね",
-        "bridge": "橋 はし",
-        "crane": "鶴 つる",
+        "bridge": "橋 石橋",
+        "crane": "鶴 ツル",
         "pine": "松 松の木",
         "moon": "月 満月 三日月 お月様",
         "lantern": "提灯 灯籠 ちょうちん とうろう",
         "torii": "鳥居 とりい",
-        "umbrella": "傘 番傘 かさ",
+        "umbrella": "傘 番傘 唐傘",
         "willow": "柳 やなぎ",
-        "cat": "猫 ねこ 子猫",
-        "kite": "凧 たこ",
-        "bamboo": "竹 竹林 たけ",
+        "cat": "猫 ねこ ネコ 子猫",
+        "kite": "凧 奴凧",
+        "bamboo": "竹 竹林 竹やぶ",
         "pagoda": "塔 五重塔 五重の塔",
-        "carp": "鯉 こい",
-        "horse": "馬 うま 子馬",
+        "carp": "鯉 緋鯉",
+        "horse": "馬 ウマ 子馬",
         "butterfly": "蝶 蝶々 ちょうちょ",
-        "frog": "蛙 かえる かわず カエル",
+        "frog": "蛙 かわず カエル",
         "fan": "扇 おうぎ 扇子 団扇 うちわ",
         "drum": "太鼓 たいこ 鼓",
         "crow": "烏 鴉 からす カラス",
     },
     "seasons": {
-        "spring": "春 はる 桜 さくら 梅 うめ",
-        "summer": "夏 なつ 蝉 せみ 青葉 蓮",
-        "autumn": "秋 あき もみじ 紅葉 すすき 菊",
-        "winter": "冬 ふゆ 雪 ゆき 霜 氷",
+        "spring": "春 桜 さくら 梅",
+        "summer": "夏 蝉 せみ 青葉 蓮",
+        "autumn": "秋 もみじ 紅葉 すすき 菊",
+        "winter": "冬 雪 霜 氷",
     },
     "settings": {
-        "sea": "海 海辺 うみ 浜 波",
-        "river": "川 川辺 川岸 かわ 河",
-        "mountain": "山 山道 やま 峰",
-        "village": "里 村 村里 さと",
-        "garden": "庭 庭先 にわ",
+        "sea": "海 海辺 浜 波",
+        "river": "川 川辺 川岸 河",
+        "mountain": "山 山道 峰",
+        "village": "里 村 村里 里道",
+        "garden": "庭 庭先",
         "field": "野 野辺 野原 田",
     },
     "hours": {
-        "dawn": "朝 あさ 夜明け 明け方 暁",
-        "day": "昼 ひる 真昼 日中",
+        "dawn": "朝 夜明け 明け方 暁",
+        "day": "昼 真昼 日中",
         "dusk": "夕 夕暮れ 夕方 夕べ 日暮れ",
         "night": "夜 よる 夜中 真夜中",
     },
     "weathers": {
         "clear": "晴れ 晴天 快晴 空晴れて",
-        "rain": "雨 あめ 小雨",
-        "mist": "霧 きり もや 霞",
-        "wind": "風 かぜ そよ風",
+        "rain": "雨 小雨",
+        "mist": "霧 もや 霞",
+        "wind": "風 そよ風",
     },
 }
 

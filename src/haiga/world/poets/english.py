@@ -18,14 +18,14 @@ _VOCABULARY: Final = {
     came can carp cat child clear climbs close come comes cool could crane crow dark dawn
     day deep down dream dreams drift drifts drum dusk edge else end ends fall fan far field
     find first for friend frog from frost gate glows go goes gone guest half hangs has haste
-    have heart heat here high holds home horse how I in is it its kite knew knows late leans
-    leaps leaves left let lies like load lone long looks lose man me mist moon more much my
-    name near need new night no none noon now of off old on once one own pale past path
-    peace peak pine plum put rain red rest rests right rocks say says sea self shines shore
-    sit sits sky sleep sleeps slope slow small snow so soft some sound spring stands stay
-    stays steep still stones stood stream sways swims tall the then there thin thoughts to
-    town tugs turns wait waits walked walks was waves way what where while white whole wide
-    wild wind with word words world yard yawns years young
+    have heart heat here high holds home horse how I in is it its keep kite knew knows late
+    leans leaps leaves left let lies like load lone long look looks lose man me mist moon
+    more much my name near need new night no none noon now of off old on once one own pale
+    past path peace peak pine plum put rain red rest rests right rocks say says sea self
+    shines shore sit sits sky sleep sleeps slope slow small snow so soft some sound spring
+    stands stay stays steep still stones stood stream sways swims tall the then there thin
+    thoughts to town tugs turns wait waits walked walks was waves way what where while white
+    whole wide wild wind with word words world would yard yawns years young
     """,
     2: """
     above across again alone along answer asleep autumn awhile bamboo behind below beside
@@ -45,7 +45,7 @@ SYLLABLES: Final = {word: count for count, words in _VOCABULARY.items() for word
 
 def syllables(phrase: str) -> int:
     """Syllables of a phrase made of this vocabulary; KeyError for a word that it lacks."""
-    return sum(SYLLABLES[word] for word in re.findall(r"[a-z]+", phrase))
+    return sum(SYLLABLES[word] for word in re.findall(r"[A-Za-z]+", phrase))
 
 
 _FREE: Final = {
@@ -204,31 +204,23 @@ _LINES: Final = {
         "nothing but {weather:air}",
         "{weather:air}, then silence",
     ),
-    "mood": (
-        "{mood}",
-        "{mood}",
-        "{who} {acts}",
-        "{who} {acts} {how}",
-        "I wait for {whom}",
-        "nothing but {what}",
-        "{what}, and {rest}",
-        "{what} and {rest}",
-    ),
+    "mood": ("{mood}", "{mood}", "{who} {acts}", "{who} {acts} {how}"),
+    "rest": ("I wait for {whom}", "nothing but {what}", "{what}, and {rest}", "{what} and {rest}"),
     "musing": (
         "{musing}",
         "{who} {acts}, {who} {acts}",
         "{who} {acts} without a word",
         "I came here to find {what}",
-        "I came a long way for {what}",
+        "what I look for is {what}",
         "{what}, {rest}, and nothing else",
         "nothing is left but {what}",
         "I wait here for {whom}, {so}",
-        "all I have left is {what}",
+        "I would like to keep {what}",
     ),
 }  # fmt: skip
 
 _STRUCTURES: Final = {
-    0: (("mood", "musing", "mood"),),
+    0: (("mood", "musing", "rest"), ("rest", "musing", "mood")),
     1: (
         ("season", "thing_does_where:X", "now"),
         ("season_place", "thing_long:X", "now"),

@@ -17,7 +17,11 @@ from haiga.world.scenes import THINGS, Scene
 
 GRAMMARS: Final = {"en": ENGLISH, "ja": JAPANESE}
 FORM: Final = (5, 7, 5)
-_OTHER_COUNTS: Final = {5: (3, 4, 6, 7), 7: (5, 6, 8, 9)}
+BROKEN_FORMS: Final = (
+    *((count, 7, 5) for count in (3, 4, 6, 7)),
+    *((5, count, 5) for count in (5, 6, 8, 9)),
+    *((5, 7, count) for count in (3, 4, 6, 7)),
+)
 _NAMED: Final = (1, 2, 2, 2, 2, 3)
 """How many things a haiku names, each entry as likely as another: mostly two."""
 
@@ -31,7 +35,13 @@ def grammar_of(language: str) -> Grammar:
 
 def haiku(scene: Scene, language: str, rng: Generator) -> str:
     """Three lines of 5-7-5 that name the season, the setting and one to three things of `scene`."""
-    return _poem(scene, min(pick(_NAMED, rng), len(scene.things)), language, FORM, rng)
+    named = min(pick(_NAMED, rng), len(scene.things))
+    # Three long names do not always fit in one poem; one always does.
+    return next(
+        poem
+        for count in range(named, 0, -1)
+        if (poem := _poem(scene, count, grammar_of(language), FORM, rng))
+    )
 
 
 def haiku_with_reading(scene: Scene, rng: Generator) -> tuple[str, str]:
@@ -46,28 +56,29 @@ def bare(scene: Scene, language: str, rng: Generator, wrong: float = 0.5) -> str
     With probability `wrong` it is wrong, evenly in fact (it names a thing that is not in the scene)
     or in form (one line has another count); else it is true in form and names nothing of the scene.
     """
+    grammar = grammar_of(language)
     if rng.random() >= wrong:
-        return _poem(scene, 0, language, FORM, rng)
+        return str(_poem(scene, 0, grammar, FORM, rng))
     if rng.random() < 0.5:
         absent = tuple(thing for thing in THINGS if thing not in scene.things)
         return haiku(replace(scene, things=(pick(absent, rng),)), language, rng)
-    at = int(rng.random() * 3)
-    form = list(FORM)
-    form[at] = pick(_OTHER_COUNTS[FORM[at]], rng)
-    return _poem(scene, pick((1, 2), rng), language, form, rng)
+    return next(
+        poem
+        for form in shuffled(BROKEN_FORMS, rng)
+        for count in shuffled((1, 2), rng)
+        if (poem := _poem(scene, count, grammar, form, rng))
+    )
 
 
-def _poem(scene: Scene, named: int, language: str, form: Sequence[int], rng: Generator) -> str:
-    """The first structure, in random order, whose lines can all be written.
-
-    Three long names do not always fit; then one thing fewer is named.
-    """
-    grammar = grammar_of(language)
+def _poem(
+    scene: Scene, named: int, grammar: Grammar, form: Sequence[int], rng: Generator
+) -> str | None:
+    """The first structure, in random order, whose lines can all be written; None if none can."""
     things = shuffled(scene.things, rng)[:named]
     for structure in shuffled(grammar.structures[named], rng):
         if lines := _written(grammar, structure, scene, things, form, rng):
             return "\n".join(lines)
-    return _poem(scene, named - 1, language, form, rng)
+    return None
 
 
 def _written(

@@ -32,10 +32,11 @@ def morae(phrase: str) -> int:
 
 _FREE: Final = {
     "mood": (
-        "音もなく", "ただひとり", "夢のあと", "人を待つ", "何もなし", "帰り道", "息をのむ",
+        "音もなく", "ただひとり", "何もなし", "帰り道", "息をのむ",
         "声もなし", "ひとやすみ", "もの思い", "しずけさよ", "さびしさよ", "旅の人", "道遠く",
         "昔かな", "夢を見て", "人知らず", "ただ眠い", "名もなくて", "ひとり旅", "思い出よ",
     ),
+    "what": ("夢", "旅", "声", "道", "人", "友", "時"),
     "musing": (
         "だれも知らない", "ただしずかなる", "遠き道行く", "ひとり歩いて", "思い出ばかり",
         "何も言わずに", "時は流れて", "言葉もなくて", "心しずかに", "夢を見ている",
@@ -124,12 +125,21 @@ _LINES: Final = {
         "{X:noun}{Y:noun}",
     ),
     "now": ("{mood}", "{hour:time}", "{hour:time}", "{weather:sky}", "{weather:sky}"),
-    "mood": ("{mood}",),
-    "musing": ("{musing}",),
+    "mood": ("{mood}", "{mood}", "遠き{what}", "古き{what}"),
+    "rest": ("{what}を待つ", "{what}のあと", "{what}もなく", "{what}なれや", "{what}ひとつ"),
+    "musing": (
+        "{musing}",
+        "{musing}",
+        "遠き{what}かな",
+        "{what}を忘れて",
+        "{what}を思えば",
+        "だれかの{what}を",
+        "ただ{what}だけを",
+    ),
 }
 
 _STRUCTURES: Final = {
-    0: (("mood", "musing", "mood"),),
+    0: (("mood", "musing", "rest"), ("rest", "musing", "mood")),
     1: (
         ("season", "thing_does_where:X", "now"),
         ("season_place", "thing_long:X", "now"),
