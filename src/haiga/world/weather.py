@@ -62,10 +62,12 @@ def mist(sheet: Sheet) -> None:
 def wind(sheet: Sheet) -> None:
     """Long curved strokes that end in a curl, and leaves blown along them."""
     rng, u = sheet.rng, sheet.unit
-    ink = (214, 222, 240) if sheet.scene.hour in ("night", "dusk") else (92, 104, 132)
+    pale, dark = (222, 228, 242), (84, 96, 126)
+    late, green = sheet.scene.hour in ("night", "dusk"), sheet.scene.season == "summer"
     way = rng.choice((-1, 1))
     for _ in range(max(5, int(sheet.width * sheet.height / (u * u) / 1500))):
         x, y = rng.uniform(0.1, 0.9) * sheet.width, rng.uniform(0.05, 0.92) * sheet.height
+        ink = pale if late or (green and y > sheet.horizon) else dark
         long, r = rng.uniform(22, 36) * u, rng.uniform(3, 4.5) * u
         for k, share in enumerate((1.0, 0.6)):
             yy = y + k * 2.4 * u
