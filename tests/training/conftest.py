@@ -1,10 +1,4 @@
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from training_fakes import small_logps
 
 from haiga.training.forward import COLUMNS

@@ -1,13 +1,19 @@
 """A small model, small batches and the column they share: enough to run the whole loop."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from haiga import events
 from haiga.objectives import OBJECTIVES
 from haiga.training.forward import COLUMNS
+from haiga.training.loop import fit
 from haiga.training.order import batch_indices, split
+from haiga.training.settings import Hooks, Settings
 
 ROWS, LENGTH, VOCABULARY = 12, 9, 11
 
@@ -73,3 +79,19 @@ def use_small_column() -> None:
 
 
 CROSS_ENTROPY = OBJECTIVES["cross_entropy"]
+
+
+def resumable(folder: Path, pause: float = 0.0, before: Callable[[int], None] = lambda step: None):
+    """Twenty steps with dropout, validation and checkpoints; `before` may end it early."""
+    model = Small(dropout=0.3)
+    inner = batches_of(6, 4)
+
+    def batches(step: int) -> list[Rows]:
+        before(step)
+        time.sleep(pause)
+        return inner(step)
+
+    settings = Settings(steps=20, checkpoint_every=3, validate_every=4, weight_decay=0.1)
+    hooks = Hooks(events.to_jsonl(folder / "events.jsonl"), validation=lambda: [rows([0, 1])])
+    fit(model, groups_of(model), CROSS_ENTROPY, batches, settings, folder=folder, hooks=hooks)
+    return model

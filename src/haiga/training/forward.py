@@ -7,7 +7,7 @@ and `features`, or other columns. A column that two others need is computed once
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeAlias, TypeVar
 
@@ -18,19 +18,22 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from haiga.errors import TrainingError
+from haiga.models import branches
 from haiga.objectives import Loss
 
+Pictures: TypeAlias = Callable[[Any], Mapping[str, Tensor]]
+"""batch -> its pictures in order: {"features": P T D} from the cache, or {"pixel_values": P C H W}
+to go through the tower; an empty mapping where it has none."""
 Columns: TypeAlias = Callable[[nn.Module, Any, Any], dict[str, Tensor]]
 GIVENS = ("model", "batch", "features")
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 Batch = TypeVar("Batch")
 
 
-def token_logps(model: nn.Module, batch: Any, features: Any) -> Float[Tensor, " N"]:
+def token_logps(model: nn.Module, batch: Any, features: Pictures | None) -> Float[Tensor, " N"]:
     """Log-probability of each answer token, by the shared-prefix forward."""
-    from haiga.models import branches
-
-    return branches.token_logps(model, batch, features)
+    pictures = features(batch) if features else {}
+    return branches.token_logps(model, batch, **send_to_device(pictures, batch.input_ids.device))
 
 
 def answer_logps(batch: Any, token_logps: Float[Tensor, " N"]) -> Float[Tensor, " A"]:
@@ -135,7 +138,9 @@ def _compute(name: str, known: dict[str, Any]) -> Any:
 class Forward(nn.Module):
     """The columns as a module, so that DDP sees the whole forward pass whatever it calls inside."""
 
-    def __init__(self, model: nn.Module, columns: Columns, features: Any, dtype: torch.dtype):
+    def __init__(
+        self, model: nn.Module, columns: Columns, features: Pictures | None, dtype: torch.dtype
+    ):
         super().__init__()
         self.model = model
         self.columns = columns

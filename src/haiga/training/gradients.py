@@ -132,8 +132,9 @@ def _join(chunks: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         name: torch.cat([chunk[name] for chunk in chunks]) if column.dim() else column.clone()
         for name, column in chunks[0].items()
     }
+    # A view of a parameter remembers it, even one made without gradients: detach.
     return {
-        name: column.requires_grad_() if column.is_floating_point() else column
+        name: column.detach().requires_grad_(column.is_floating_point())
         for name, column in joined.items()
     }
 

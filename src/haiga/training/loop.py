@@ -22,7 +22,7 @@ from haiga import events
 from haiga.errors import TrainingError
 from haiga.objectives import Objective
 from haiga.training import checkpoint, guards
-from haiga.training.forward import Forward, columns_for
+from haiga.training.forward import Forward, Pictures, columns_for
 from haiga.training.gradients import Sums, accumulate, over_ranks, scale
 from haiga.training.optimiser import adamw, follow_schedule
 from haiga.training.settings import DTYPES, Hooks, Settings
@@ -60,7 +60,7 @@ def fit(
     batches: Callable[[int], Sequence[Any]],
     settings: Settings,
     *,
-    features: Any = None,
+    features: Pictures | None = None,
     folder: Path | None = None,
     hooks: Hooks = Hooks(),  # noqa: B008 (frozen)
 ) -> None:
@@ -73,7 +73,7 @@ def fit(
         batches: step -> this rank's micro-batches of that step; pure. Each is a dataclass with
             `ids`, the names of its rows, and `input_ids`.
         settings: plain values.
-        features: handed to the columns as they are.
+        features: batch -> the pictures of its rows, from the cache or as pixels; see `Pictures`.
         folder: where the resume state lies, and `events.jsonl` where there is one; None keeps none.
         hooks: what else to call.
 

@@ -33,7 +33,9 @@ class History:
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> History:
         """From JSON, which knows no tuples."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in state.items()})
+        listed = ("train", "validation", "chosen", "rejected")
+        counted: dict[str, Any] = {k: tuple(state[k]) if k in listed else state[k] for k in state}
+        return cls(**counted)
 
     def stepped(self, sums: Sums) -> History:
         """After one more step of training."""
