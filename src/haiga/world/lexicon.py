@@ -1,7 +1,7 @@
 """The words by which the things, seasons, settings, hours and weathers of the world are named.
 
 No word belongs to two names, in any kind, so that a word found in a text names one thing only. A
-name's first form is the one that the poets write. A season's forms are its name and its season
+name's first form is the word of plain captions. A season's forms are its name and its season
 words (kigo). Left out are words that are more often something else: "fall", and kana of
 two letters that hide inside other words (なつ in なつかしい, とう in とうろう).
 """
@@ -96,10 +96,10 @@ _JAPANESE: Final = {
     },
     "settings": {
         "sea": "海 海辺 浜 波",
-        "river": "川 川辺 川岸 河",
+        "river": "川 川辺 川べ 川岸 河",
         "mountain": "山 山道 峰",
         "village": "里 村 村里 里道",
-        "garden": "庭 庭先",
+        "garden": "庭 庭先 庭さき",
         "field": "野 野辺 野原 田",
     },
     "hours": {

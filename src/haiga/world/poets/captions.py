@@ -46,7 +46,7 @@ _REPEATED: Final = 0.2
 
 
 def words(scene: Scene, language: str) -> dict[str, str]:
-    """Season, hour, weather and setting of `scene`, each as the word that the poets write."""
+    """Season, hour, weather and setting of `scene`, each as one plain word."""
     return {
         name: lexicon(language, f"{name}s")[getattr(scene, name)][0]
         for name in ("season", "hour", "weather", "setting")
@@ -54,7 +54,7 @@ def words(scene: Scene, language: str) -> dict[str, str]:
 
 
 def nouns(scene: Scene, language: str) -> list[str]:
-    """The things of `scene` in its order, each as the word that the poets write."""
+    """The things of `scene` in its order, each as one plain word."""
     return [lexicon(language, "things")[thing][0] for thing in scene.things]
 
 
@@ -85,5 +85,5 @@ def tags(scene: Scene, language: str, rng: Generator, keep: float = 1.0) -> str:
 
 
 def _listed(phrases: Sequence[str]) -> str:
-    """ "a, b and c" ."""
+    """A list as it is said: commas, and "and" before the last."""
     return " and ".join(part for part in (", ".join(phrases[:-1]), phrases[-1]) if part)
