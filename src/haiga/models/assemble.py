@@ -33,7 +33,7 @@ from transformers.utils import logging
 from haiga.errors import ModelError
 from haiga.models import chat, families
 from haiga.models import fit as fits
-from haiga.models.weights import read_tensors
+from haiga.models.weights import read_folder
 
 PROJECTOR = "multi_modal_projector"
 
@@ -48,7 +48,7 @@ class Vlm:
 
     @property
     def tokenizer(self) -> Any:
-        return self.processor.tokenizer  # type: ignore[attr-defined]
+        return self.processor.tokenizer
 
     @property
     def image_token_id(self) -> int:
@@ -80,11 +80,8 @@ def assemble(
             `image_token` as a single token.
     """
     tokenizer = load_tokenizer(language_model, image_token)
-    with _readable(language_model):
-        lm, info = AutoModelForCausalLM.from_pretrained(
-            language_model, dtype=dtype, output_loading_info=True
-        )
-    _complete(language_model, info)
+    tokenizer.chat_template = chat.with_pictures(tokenizer, image_token)
+    lm = _whole(AutoModelForCausalLM, language_model, dtype=dtype)
     eyes, image_processor = _tower(tower, fit, dtype)
     image_token_id = tokenizer.convert_tokens_to_ids(image_token)
     if image_token_id >= lm.get_input_embeddings().num_embeddings:
@@ -123,38 +120,24 @@ def load(folder: str | Path, dtype: torch.dtype | None = None) -> Vlm:
     Raises:
         ModelError: the folder is not a whole LLaVA checkpoint.
     """
-    with _readable(folder):
-        model, info = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype or "auto", output_loading_info=True
-        )
-        processor = AutoProcessor.from_pretrained(folder)
-        # `size` and all else come from the file; only the code that resizes is chosen here.
-        processor.image_processor = fits.load_image_processor(folder)
+    model = _whole(AutoModelForImageTextToText, folder, dtype=dtype or "auto")
     if not isinstance(model, LlavaForConditionalGeneration):
         raise ModelError(
             f"{folder} holds a {type(model).__name__}; haiga works with "
             "LlavaForConditionalGeneration checkpoints, as `haiga train` and `assemble` write."
         )
-    _complete(folder, info)
-    token = processor.image_token
-    processor.tokenizer = load_tokenizer(folder, token)
-    if processor.tokenizer.convert_tokens_to_ids(token) != model.config.image_token_index:
-        raise ModelError(
-            f"{folder} contradicts itself: its processor writes {token!r} (id "
-            f"{processor.tokenizer.convert_tokens_to_ids(token)}) for a picture, and its "
-            f"config.json expects id {model.config.image_token_index}."
-        )
+    processor = _processor(folder, model.config.image_token_index)
     model.model.multi_modal_projector.float()
     if Path(folder).is_dir() and model.dtype != torch.float32:
         # Rounded on the way in, where the file has more digits.
-        kept = read_tensors(Path(folder), lambda name: PROJECTOR in name)
+        kept = read_folder(Path(folder), lambda name: PROJECTOR in name)
         own = {name.split(f"{PROJECTOR}.")[1]: tensor.float() for name, tensor in kept.items()}
         model.model.multi_modal_projector.load_state_dict(own)
     return _ready(model, processor)
 
 
 def load_tokenizer(source: str | Path, image_token: str) -> Any:
-    """The tokenizer with `image_token` as its picture place and a template that renders it.
+    """The tokenizer with `image_token` as its picture place, padding on the left.
 
     Raises:
         ModelError: `image_token` is not one reserved token of the tokenizer.
@@ -170,11 +153,7 @@ def load_tokenizer(source: str | Path, image_token: str) -> Any:
             f"{image_token!r} is not one reserved token of {source}'s tokenizer (it is read as "
             f"{len(ids)} tokens). Choose one that is: {', '.join(near or sorted(reserved))}."
         )
-    template = tokenizer.chat_template
-    if image_token not in (template or "") or "generation" not in template:
-        template = chat.with_pictures(tokenizer, image_token)
     tokenizer = AutoTokenizer.from_pretrained(source, image_token=image_token)
-    tokenizer.chat_template = template
     tokenizer.padding_side = "left"
     return tokenizer
 
@@ -219,17 +198,33 @@ def _tower(tower: str | Path, fit: str, dtype: torch.dtype) -> tuple[Any, Any]:
     with _readable(tower):
         config = families.vision_config(AutoConfig.from_pretrained(tower))
         processor = AutoImageProcessor.from_pretrained(tower, backend="pil")
-        verbosity = logging.get_verbosity()
-        # A dual encoder's text half and the pooling head are left out on purpose.
-        logging.set_verbosity_error()
-        try:
-            eyes, info = AutoModel.from_pretrained(
-                tower, config=config, dtype=dtype, output_loading_info=True
-            )
-        finally:
-            logging.set_verbosity(verbosity)
-    _complete(tower, info)
+    verbosity = logging.get_verbosity()
+    # A dual encoder's text half and the pooling head are left out on purpose.
+    logging.set_verbosity_error()
+    try:
+        eyes = _whole(AutoModel, tower, config=config, dtype=dtype)
+    finally:
+        logging.set_verbosity(verbosity)
     return eyes, fits.image_processor(processor, config.image_size, fit)
+
+
+def _processor(folder: str | Path, image_token_id: int) -> LlavaProcessor:
+    """A checkpoint's processor: its own template, Pillow's resizing, a checked picture place."""
+    with _readable(folder):
+        processor = AutoProcessor.from_pretrained(folder)
+        # `size` and all else come from the file; only the code that resizes is chosen here.
+        processor.image_processor = fits.load_image_processor(folder)
+    token = processor.image_token
+    tokenizer = load_tokenizer(folder, token)
+    tokenizer.chat_template = processor.chat_template or tokenizer.chat_template
+    processor.tokenizer, processor.chat_template = tokenizer, tokenizer.chat_template
+    if tokenizer.convert_tokens_to_ids(token) != image_token_id:
+        raise ModelError(
+            f"{folder} contradicts itself: its processor writes {token!r} (id "
+            f"{tokenizer.convert_tokens_to_ids(token)}) for a picture, and its config.json "
+            f"expects id {image_token_id}."
+        )
+    return processor
 
 
 def _new_projector(config: LlavaConfig, seed: int) -> nn.Module:
@@ -249,14 +244,17 @@ def _new_projector(config: LlavaConfig, seed: int) -> nn.Module:
     return projector
 
 
-def _complete(source: str | Path, info: Any) -> None:
-    """Weights that a file lacks would be random, with a warning only."""
+def _whole(auto: Any, source: str | Path, **options: Any) -> Any:
+    """A model with every weight from the file: a missing one would be random, with a warning."""
+    with _readable(source):
+        model, info = auto.from_pretrained(source, output_loading_info=True, **options)
     problems = [*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])]
     if problems:
         raise ModelError(
             f"{source} lacks {len(problems)} weights that its config asks for, or has them in "
             f"another shape: {', '.join(sorted(problems)[:5])}."
         )
+    return model
 
 
 @contextmanager

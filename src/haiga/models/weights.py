@@ -6,19 +6,31 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from haiga.errors import ModelError
 
 
-def read_tensors(folder: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict:
-    """The tensors of all safetensors files in `folder` whose name is wanted, as stored."""
+def read_file(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
+    """The tensors of one safetensors file whose name is wanted, as stored.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys() if wanted(name)}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} cannot be read: {error}. Make it again.") from error
+
+
+def read_folder(folder: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
+    """The wanted tensors of all safetensors files in a checkpoint's folder."""
     tensors: dict[str, Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            tensors |= {name: file.get_tensor(name) for name in file.keys() if wanted(name)}  # noqa: SIM118
+        tensors |= read_file(path, wanted)
     return tensors
 
 
@@ -30,8 +42,7 @@ def save_and_compare(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(whole, path, metadata={"format": "pt"})
-    with safe_open(path, framework="pt") as file:
-        same(whole, {name: file.get_tensor(name) for name in file.keys()}, str(path))  # noqa: SIM118
+    same(whole, read_file(path), str(path))
 
 
 def same(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:

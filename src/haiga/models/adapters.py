@@ -1,0 +1,204 @@
+"""LoRA on the language model, and the folder of a trained stage (Hu et al. 2021, arXiv:2106.09685).
+
+A stage's folder holds what the stage changed, and the relative path of what it started from:
+
+    adapter_config.json, adapter_model.safetensors    a standard PEFT adapter, where there is one
+    projector.safetensors                             always
+    weights.safetensors                               other weights that the stage trained
+    base.json                                         {"base": "../../align/model"}
+
+An earlier adapter is merged before a new one is attached, so that switching the adapter off gives
+the model that the stage started from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from peft import (
+    LoraConfig,
+    PeftConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from torch import Tensor
+
+from haiga.errors import ModelError
+from haiga.models import assemble
+from haiga.models.assemble import PROJECTOR, Vlm
+from haiga.models.weights import read_file, same, save_and_compare
+
+TARGETS: Final = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+"""The language model only: short names would reach into the tower, whose layers share them."""
+
+ADAPTER, PROJECTION, WEIGHTS, BASE = (
+    "adapter_model.safetensors",
+    "projector.safetensors",
+    "weights.safetensors",
+    "base.json",
+)
+
+
+def attach(
+    vlm: Vlm,
+    r: int = 16,
+    alpha: int = 32,
+    dropout: float = 0.0,
+    targets: str | None = None,
+    seed: int = 0,
+) -> Vlm:
+    """A new adapter of rank `r`, which changes nothing yet (its B is 0); the rest is frozen.
+
+    An adapter that is already there is merged first. `targets` is a regular expression for whole
+    module names. The model is changed in place and wrapped in a PeftModel.
+
+    Raises:
+        ModelError: `targets` matches no linear layer of the model.
+    """
+    vlm = merge(vlm)
+    config = LoraConfig(
+        r=r,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=targets or TARGETS,
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        try:
+            return Vlm(get_peft_model(vlm.model, config), vlm.processor)
+        except ValueError as error:
+            raise ModelError(
+                f"No adapter fits on '{config.target_modules}': {error} "
+                "The pattern must match whole names of linear layers."
+            ) from error
+
+
+def merge(vlm: Vlm) -> Vlm:
+    """The model with its adapter folded into its weights, in place; as it is where there is none.
+
+    Raises:
+        ModelError: the folded weights would not be finite.
+    """
+    if not isinstance(vlm.model, PeftModel):
+        return vlm
+    try:
+        return Vlm(vlm.model.merge_and_unload(safe_merge=True), vlm.processor)
+    except ValueError as error:
+        raise ModelError(f"The adapter cannot be merged: {error}") from error
+
+
+def save(vlm: Vlm, folder: Path, base: Path) -> None:
+    """Write what a stage changed on top of `base` (a checkpoint's or another stage's folder).
+
+    Every file is read back and compared to the bit before this returns. Embeddings are never
+    written with an adapter: nothing is resized, so they are the base's.
+
+    Raises:
+        ModelError: `base` is no model folder, or the disk gave back other bits.
+    """
+    if not ((base / BASE).exists() or (base / "config.json").exists()):
+        raise ModelError(f"{base} is no model's folder, so a stage cannot stand on it.")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (ADAPTER, PROJECTION, WEIGHTS, BASE, "adapter_config.json"):
+        (folder / name).unlink(missing_ok=True)
+    if isinstance(vlm.model, PeftModel):
+        config = vlm.model.peft_config["default"]
+        state = get_peft_model_state_dict(vlm.model, save_embedding_layers=False)
+        save_and_compare(folder / ADAPTER, state)
+        _write_config(config, folder, base)
+    parts = _parts(vlm.model)
+    save_and_compare(folder / PROJECTION, parts[PROJECTION])
+    if parts[WEIGHTS]:
+        save_and_compare(folder / WEIGHTS, parts[WEIGHTS])
+    relative = Path(os.path.relpath(base.resolve(), folder.resolve())).as_posix()
+    (folder / BASE).write_text(json.dumps({"base": relative}) + "\n", encoding="utf-8")
+
+
+def load(folder: Path, base: Vlm) -> Vlm:
+    """What `save` wrote, on top of the model it stands on (changed in place, its adapter merged).
+
+    Raises:
+        ModelError: the folder does not fit on this base.
+    """
+    base = merge(base)
+    for name in (PROJECTION, WEIGHTS):
+        if (folder / name).exists():
+            _fill(base.model, read_file(folder / name), folder / name)
+    if not (folder / ADAPTER).exists():
+        return base
+    config = LoraConfig.from_pretrained(str(folder))
+    config.inference_mode = False
+    model = get_peft_model(base.model, config)
+    stored = read_file(folder / ADAPTER)
+    try:
+        set_peft_model_state_dict(model, stored)
+    except RuntimeError as error:
+        raise ModelError(f"{folder / ADAPTER} does not fit on its base: {error}") from error
+    # Keys that PEFT does not know are passed over in silence.
+    same(stored, get_peft_model_state_dict(model, save_embedding_layers=False), str(folder))
+    model.eval()
+    return Vlm(model, base.processor)
+
+
+def load_stage(folder: Path, dtype: torch.dtype | None = None) -> Vlm:
+    """The model of a stage, by the chain of folders it stands on; a checkpoint's folder too.
+
+    The stage's own adapter stays apart, those before it are merged, as when the stage was trained.
+
+    Raises:
+        ModelError: a folder of the chain is missing, or the chain bites its tail.
+    """
+    chain = [folder.resolve()]
+    while (chain[-1] / BASE).exists():
+        base = (chain[-1] / json.loads((chain[-1] / BASE).read_text("utf-8"))["base"]).resolve()
+        if base in chain:
+            raise ModelError(f"{folder} stands on itself: see {chain[-1] / BASE}.")
+        chain.append(base)
+    if not (chain[-1] / "config.json").exists():
+        raise ModelError(
+            f"{chain[-1]} holds no model, and {folder} stands on it. Move a run's folder as a "
+            "whole, or train the missing stage again."
+        )
+    vlm = assemble.load(chain[-1], dtype)
+    for stage in reversed(chain[:-1]):
+        vlm = load(stage, vlm)
+    return vlm
+
+
+def _parts(model: Any) -> dict[str, dict[str, Tensor]]:
+    """The projector's and the other trained weights of the model below the adapter, by name."""
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    parts: dict[str, dict[str, Tensor]] = {PROJECTION: {}, WEIGHTS: {}}
+    for name, parameter in base.named_parameters():
+        plain = name.replace(".base_layer.", ".")
+        if f".{PROJECTOR}." in name:
+            parts[PROJECTION][plain] = parameter
+        elif parameter.requires_grad and ".lora_" not in name:
+            parts[WEIGHTS][plain] = parameter
+    return parts
+
+
+def _fill(model: Any, tensors: dict[str, Tensor], path: Path) -> None:
+    own = dict(model.named_parameters())
+    for name, tensor in tensors.items():
+        if name not in own or own[name].shape != tensor.shape:
+            raise ModelError(f"{path} does not fit on its base: {name} has no place of its shape.")
+        with torch.no_grad():
+            own[name].copy_(tensor)
+
+
+def _write_config(config: PeftConfig, folder: Path, base: Path) -> None:
+    """adapter_config.json as readers expect it, without this machine's paths."""
+    mode, name = config.inference_mode, config.base_model_name_or_path
+    config.inference_mode, config.base_model_name_or_path = True, base.name
+    try:
+        config.save_pretrained(str(folder))
+    finally:
+        config.inference_mode, config.base_model_name_or_path = mode, name

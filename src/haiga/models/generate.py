@@ -1,0 +1,167 @@
+"""What the model writes: batched generation from messages and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import GenerationConfig
+
+from haiga.errors import DataError, PlaceholderError, TooLongError
+from haiga.models.assemble import Vlm
+from haiga.models.embeddings import base_of
+from haiga.records import Message, message_to_dict
+
+MAX_IMAGES: Final = 8
+"""Pictures in one prompt; more are an error, never silently dropped."""
+
+Progress = Callable[[int, int], None]
+"""Called with (answers done, answers in all) after each batch."""
+
+
+def generate(
+    vlm: Vlm,
+    prompts: Sequence[Sequence[Message]],
+    images: Sequence[Sequence[Image.Image]],
+    *,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> list[str]:
+    """One answer for each prompt, in order, without special tokens.
+
+    Temperature 0 takes the likeliest token; above it, tokens are drawn from the model's own
+    distribution, nothing cut off, reproducibly from `seed`. The checkpoint's generation defaults
+    (Qwen2.5 has a repetition penalty and top-k) are not used. Picture places and rows of the
+    vocabulary that stand for no token are never written. Prompts with and without pictures may be
+    mixed. The model is in eval mode meanwhile; its mode and the global random state are put back.
+
+    Raises:
+        PlaceholderError: a prompt's picture places and its pictures do not match.
+        TooLongError: a prompt and its answer would not fit in the model's positions.
+        DataError: more than `MAX_IMAGES` pictures in one prompt.
+    """
+    texts = [
+        _text(vlm, row, prompt, given)
+        for row, (prompt, given) in enumerate(zip(prompts, images, strict=True))
+    ]
+    # Like beside like: rows with pictures together, and little padding.
+    order = sorted(range(len(texts)), key=lambda row: (bool(images[row]), len(texts[row]), row))
+    with_picture = [row for row in order if images[row]]
+    without = [row for row in order if not images[row]]
+    answers = [""] * len(texts)
+    config = _settings(vlm, max_new_tokens, temperature)
+    devices = [vlm.model.device] if vlm.model.device.type == "cuda" else []
+    was_training, done = vlm.model.training, 0
+    vlm.model.eval()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            for rows in [*_chunks(without, batch), *_chunks(with_picture, batch)]:
+                given = [list(images[row]) for row in rows]
+                written = _answers(vlm, [texts[row] for row in rows], given, config, rows)
+                for row, answer in zip(rows, written, strict=True):
+                    answers[row] = answer
+                done += len(rows)
+                if progress:
+                    progress(done, len(texts))
+    finally:
+        vlm.model.train(was_training)
+    return answers
+
+
+def _text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[Image.Image]) -> str:
+    """The rendered prompt, up to where the assistant begins; its picture places checked."""
+    places = sum(message.images for message in prompt)
+    if places != len(given):
+        raise PlaceholderError(
+            f"Prompt {row} has {places} picture places and {len(given)} pictures. "
+            "Give one IMAGE part for each picture."
+        )
+    if places > MAX_IMAGES:
+        raise DataError(f"Prompt {row} has {places} pictures, where at most {MAX_IMAGES} are read.")
+    token = vlm.processor.image_token
+    if any(token in message.text for message in prompt):
+        raise PlaceholderError(
+            f"The text of prompt {row} holds the picture place {token!r} itself. Remove it: "
+            "only IMAGE parts stand for pictures."
+        )
+    rows = [message_to_dict(message) for message in prompt]
+    text = vlm.processor.apply_chat_template(rows, tokenize=False, add_generation_prompt=True)
+    if text.count(token) != places:
+        raise PlaceholderError(
+            f"The chat template wrote {text.count(token)} picture places for the {places} "
+            f"pictures of prompt {row}. Use a template that writes one for each image part."
+        )
+    return str(text)
+
+
+def _settings(vlm: Vlm, max_new_tokens: int, temperature: float) -> GenerationConfig:
+    """Everything said: what is left unsaid, transformers takes from the checkpoint's own file."""
+    tokenizer = vlm.tokenizer
+    vocabulary = base_of(vlm.model).config.text_config.vocab_size
+    unwritten = [vlm.image_token_id, *range(len(tokenizer), vocabulary)]
+    own = vlm.model.generation_config.eos_token_id
+    ends = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
+    sampling: dict[str, Any] = {"do_sample": False}
+    if temperature > 0:
+        sampling = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
+    return GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        eos_token_id=sorted(ends),
+        pad_token_id=tokenizer.pad_token_id,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        num_beams=1,
+        suppress_tokens=unwritten,
+        **sampling,
+    )
+
+
+def _answers(
+    vlm: Vlm,
+    texts: list[str],
+    given: list[list[Image.Image]],
+    config: GenerationConfig,
+    rows: list[int],
+) -> list[str]:
+    flat = [image for images in given for image in images]
+    inputs = vlm.processor(
+        text=texts, images=flat or None, padding=True, padding_side="left", return_tensors="pt"
+    ).to(vlm.model.device)
+    _check(vlm, inputs["input_ids"], given, config, rows)
+    written = vlm.model.generate(**inputs, generation_config=config)
+    ids = written[:, inputs["input_ids"].shape[1] :]
+    return list(vlm.tokenizer.batch_decode(ids, skip_special_tokens=True))
+
+
+def _check(
+    vlm: Vlm,
+    ids: Tensor,
+    given: list[list[Image.Image]],
+    config: GenerationConfig,
+    rows: list[int],
+) -> None:
+    """Each row's places against its own pictures: the model compares the batch's totals only."""
+    found = (ids == vlm.image_token_id).sum(1).tolist()
+    for row, places, images in zip(rows, found, given, strict=True):
+        if places != len(images) * vlm.picture_tokens:
+            raise PlaceholderError(
+                f"Prompt {row} has {places} picture positions for {len(images)} pictures of "
+                f"{vlm.picture_tokens}. The processor and the model do not belong together."
+            )
+    limit = base_of(vlm.model).config.text_config.max_position_embeddings
+    if ids.shape[1] + config.max_new_tokens > limit:
+        raise TooLongError(
+            f"A prompt of {ids.shape[1]} tokens and an answer of {config.max_new_tokens} do not "
+            f"fit in the model's {limit} positions. Shorten the prompt or the answer."
+        )
+
+
+def _chunks(rows: list[int], size: int) -> list[list[int]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
