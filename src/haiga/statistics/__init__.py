@@ -1,0 +1,1 @@
+"""Intervals, paired comparisons, agreement and power. Pure functions on numpy and scipy."""

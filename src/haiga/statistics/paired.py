@@ -1,0 +1,134 @@
+"""Did it move? Two columns of values on the same items, compared item by item."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from haiga.statistics import intervals, power
+
+LEVEL: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The paired difference mean(b) - mean(a), with what can be said about it."""
+
+    difference: float
+    low: float
+    high: float
+    """The 95 % interval of the difference."""
+    n: int
+    p: float
+    """Two-sided: exact McNemar for yes-or-no values, else paired t on clusters."""
+    moved: bool
+    """p < 0.05 and the interval is free of zero."""
+    detectable: float
+    """The smallest true difference that would be seen at 80 % power and 5 % error."""
+
+
+def difference(
+    a: ArrayLike,
+    b: ArrayLike,
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    seed: int,
+    resamples: int = 10_000,
+) -> Comparison:
+    """From `a` to `b`, item i of one against item i of the other.
+
+    The interval is `intervals.bootstrap_mean` of the differences. Where all differences are the
+    same, yes-or-no values take Wilson's bound on what n items could have missed; for others the
+    interval is the point, and p is that of a sign test (2^(1 - C) for C clusters). A single cluster
+    never moves. Raises ValueError for empty columns or columns of different lengths.
+    """
+    before, after = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if before.shape != after.shape:
+        raise ValueError(
+            f"Paired columns must be of one length, not {before.size} and {after.size}."
+        )
+    deltas = after - before
+    score = intervals.bootstrap_mean(deltas, clusters, seed=seed, resamples=resamples, level=LEVEL)
+    count = intervals.count_clusters(clusters, deltas.size)
+    error = intervals.standard_error(deltas, clusters)
+    binary = bool(np.isin(before, (0, 1)).all() and np.isin(after, (0, 1)).all())
+    low, high = score.low, score.high
+    if binary:
+        missed = intervals.wilson(0, count, LEVEL).high
+        if count == 1 or error == 0:
+            # A changed item moves the mean by one where it was 0, by two where it was 1 or -1.
+            reach = missed * (1 + abs(score.mean))
+            low, high = max(-1.0, score.mean - reach), min(1.0, score.mean + reach)
+        error = max(error, math.sqrt(missed / count)) if error in (0, math.inf) else error
+    p = _mcnemar(deltas) if binary and count == deltas.size else _paired_t(deltas, error, count)
+    return Comparison(
+        difference=score.mean,
+        low=low,
+        high=high,
+        n=deltas.size,
+        p=p,
+        moved=p < 1 - LEVEL and not low <= 0 <= high,
+        detectable=power.detectable(error, count - 1),
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number, in the order given (Holm 1979).
+
+    The k-th smallest of m is multiplied by m - k + 1, never below the one before it, at most 1.
+    """
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1)))
+    return [float(value) for value in adjusted]
+
+
+def sentence(comparison: Comparison, name: str, a: float, b: float) -> str:
+    """What a comparison says, in words; `a` and `b` are the two means.
+
+    "season moved from 0.24 to 0.97 (+0.73, 95 % CI 0.66 to 0.79, n = 200)", or "form did not move
+    (0.61 to 0.63, +0.02, 95 % CI -0.03 to 0.07; a difference below 0.06 would not be seen with
+    n = 200)". The width of the interval decides the number of decimals.
+    """
+    places = _decimals(comparison.high - comparison.low)
+    change = f"{comparison.difference:+.{places}f}"
+    interval = f"95 % CI {comparison.low:.{places}f} to {comparison.high:.{places}f}"
+    means = f"{a:.{places}f} to {b:.{places}f}"
+    if comparison.moved:
+        return f"{name} moved from {means} ({change}, {interval}, n = {comparison.n})"
+    unseen = (
+        "no difference could be seen"
+        if math.isinf(comparison.detectable)
+        else f"a difference below {comparison.detectable:.{places}f} would not be seen"
+    )
+    return f"{name} did not move ({means}, {change}, {interval}; {unseen} with n = {comparison.n})"
+
+
+def _mcnemar(deltas: Float[np.ndarray, " N"]) -> float:
+    """The exact binomial test on the items that changed (McNemar 1947); 1 where none did."""
+    up, down = int((deltas > 0).sum()), int((deltas < 0).sum())
+    return float(stats.binomtest(up, up + down).pvalue) if up + down else 1.0
+
+
+def _paired_t(deltas: Float[np.ndarray, " N"], error: float, count: int) -> float:
+    mean = float(deltas.mean())
+    if mean == 0 or count == 1:
+        return 1.0
+    if error == 0:
+        return 2.0 ** (1 - count)
+    return float(2 * stats.t.sf(abs(mean) / error, count - 1))
+
+
+def _decimals(width: float) -> int:
+    """Two, and more where the interval would otherwise have fewer than two figures."""
+    if not 0 < width < math.inf:
+        return 2
+    return min(6, max(2, 1 - math.floor(math.log10(width))))
