@@ -40,7 +40,7 @@ class Contrast:
 
 def comparisons(table: Table, clusters: Sequence[str], *, seed: int = 0) -> list[dict[str, Any]]:
     """One row per contrast: stage, check, against, kind, difference, low, high, n, p, p_holm,
-    moved, detectable. `difference` is (stage under full) - (what it is held against)."""
+    moved, detectable, sentence. `difference` is (stage under full) - (what it is held against)."""
     rows: list[dict[str, Any]] = []
     for contrasts in _families(table):
         family = [
@@ -48,9 +48,9 @@ def comparisons(table: Table, clusters: Sequence[str], *, seed: int = 0) -> list
             for contrast in contrasts
         ]
         adjusted = holm([row["p"] for row in family])
-        rows += [
-            row | {"p_holm": p, "moved": p < 0.05} for row, p in zip(family, adjusted, strict=True)
-        ]
+        for row, p in zip(family, adjusted, strict=True):
+            decided = row | {"p_holm": p, "moved": p < 0.05}
+            rows.append(decided | {"sentence": sentence(decided)})
     return rows
 
 
@@ -103,6 +103,25 @@ def holm(p_values: Sequence[float]) -> list[float]:
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
         adjusted[i] = running
     return adjusted
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """A row in words, in percentage points."""
+    against = row["against"] if row["kind"] == "stage" else f"its own {row['against']}"
+    p = f"p = {row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "p < 0.001"
+    verb = "moved" if row["moved"] else "did not move"
+    words = (
+        f"{row['check']} of {row['stage']} {verb} against {against}: "
+        f"{_points(row['difference'])} points (95 % interval {_points(row['low'])} to "
+        f"{_points(row['high'])}, n = {row['n']}, {p} after Holm)."
+    ).replace("_", " ")
+    if row["moved"]:
+        return words
+    return f"{words} A change below {100 * row['detectable']:.1f} points would often go unseen."
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "\u2212")
 
 
 def uses_picture(rows: Sequence[Mapping[str, Any]], stage: str) -> bool | None:

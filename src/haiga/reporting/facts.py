@@ -1,0 +1,39 @@
+"""All that the report is made of, as plain values that the caller gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from haiga.events import Event
+from haiga.store import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """One run. An empty field leaves its section out, and the page says so."""
+
+    name: str
+    made: Mapping[str, str]
+    """What was run, label -> value: model, device, seeds, versions, fingerprint."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """As resolved."""
+    manifests: Sequence[Manifest] = ()
+    """Of the data stages, in their order."""
+    events: Mapping[str, Sequence[Event]] = field(default_factory=dict)
+    """Training stage -> its events: "step", "validation", "warning", "sample", …"""
+    summary: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]] = field(
+        default_factory=dict
+    )
+    """Stage -> condition -> check -> mean, low, high, n; stages in the order of training."""
+    comparisons: Sequence[Mapping[str, Any]] = ()
+    """The rows of `evaluation/comparisons.json`."""
+    answers: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)
+    """Stage -> condition -> rows, as `evaluation.run.read_answers` gives them."""
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+    """Item id -> its first picture's file; the report shrinks what it shows."""
+    ledger: Sequence[Mapping[str, Any]] = ()
+    """The rows of `ledger.jsonl`; "dollars" is summed by "model"."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Step of the run -> wall time."""

@@ -1,0 +1,180 @@
+"""One self-contained HTML page for one run: pictures and figures inside, nothing fetched.
+
+Everything that comes from data (captions, titles, recipes) reaches the page through an escaping
+template.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+
+from haiga.evaluation.checks import CHECKS
+from haiga.evaluation.compare import PRIMARY
+from haiga.evaluation.conditions import CONDITIONS
+from haiga.models.pictures import open_picture
+from haiga.reporting import plots, words
+from haiga.reporting.facts import RunFacts
+from haiga.store import write_atomically
+
+SHOWN = 24
+"""Held-out pictures on the contact sheet."""
+SAMPLES = 12
+"""Samples shown per stage, spread over training."""
+SIDE = 280
+"""The longest side of a thumbnail, in pixels."""
+
+
+def write_report(run: RunFacts, folder: Path) -> Path:
+    """Writes `report.html` in `folder` and returns its path."""
+    path = folder / "report.html"
+    write_atomically(path, render(run).encode())
+    return path
+
+
+def render(run: RunFacts) -> str:
+    """The page as HTML."""
+    here = files("haiga.reporting")
+    # Not select_autoescape: it goes by file names, and this template must never be trusted to one.
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters |= {
+        "percent": words.percent,
+        "duration": words.duration,
+        "interval": words.interval,
+    }
+    template = environment.from_string((here / "report.html.j2").read_text(encoding="utf-8"))
+    return template.render(
+        run=run,
+        style=(here / "report.css").read_text(encoding="utf-8"),
+        verdict=words.verdict(run),
+        figures=_figures(run),
+        checks=_shown_checks(run),
+        conditions=CONDITIONS,
+        comparisons=_comparisons(run),
+        sheet=contact_sheet(run),
+        samples={stage: _spread(seen) for stage, seen in run.events.items() if _samples(seen)},
+        warnings=_warnings(run),
+        spent=words.spent(run.ledger),
+        recipe=json.dumps(run.recipe, indent=2, ensure_ascii=False, default=str),
+    )
+
+
+def thumbnail(data: bytes) -> str:
+    """A picture's file as a data URI: JPEG, upright, `SIDE` pixels at most."""
+    picture = open_picture(data)
+    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=80, optimize=True)
+    return _uri("image/jpeg", buffer.getvalue())
+
+
+def contact_sheet(run: RunFacts) -> list[dict[str, Any]]:
+    """The first `SHOWN` held-out items that have a picture: nobody chose them.
+
+    Each is `{"id", "picture", "things", "reference", "stages": [{"name", "full", "blind"}]}`,
+    where full and blind are lists of pieces, or None where nothing was asked.
+    """
+    # The summary holds the stages in the order of training, a folder of answers by name.
+    stages = sorted(run.answers, key=[*run.summary, *run.answers].index)
+    by_id = {
+        stage: {
+            name: {row["id"]: row for row in rows}
+            for name, rows in run.answers[stage].items()
+            if name in ("full", "blind")
+        }
+        for stage in stages
+    }
+    known: dict[str, Mapping[str, Any]] = {}
+    for conditions in by_id.values():
+        known |= conditions.get("full", {})
+    return [
+        {
+            "id": each,
+            "picture": thumbnail(run.pictures[each]),
+            "scene": known[each].get("truth", {}).get("scene"),
+            "reference": known[each]["reference"],
+            "language": known[each]["language"],
+            "stages": [_written(stage, conditions, each) for stage, conditions in by_id.items()],
+        }
+        for each in [each for each in known if each in run.pictures][:SHOWN]
+    ]
+
+
+def _written(
+    stage: str, conditions: Mapping[str, Mapping[str, Mapping[str, Any]]], item: str
+) -> dict[str, Any]:
+    rows = {name: conditions.get(name, {}).get(item) for name in ("full", "blind")}
+    return {"name": stage} | {
+        name: words.marked(row) if row is not None else None for name, row in rows.items()
+    }
+
+
+def _figures(run: RunFacts) -> dict[str, str | None]:
+    made = {
+        "funnel": plots.funnel(run.manifests),
+        "losses": plots.loss_curves(run.events),
+        "forest": plots.forest(run.summary),
+    }
+    return {name: svg and _uri("image/svg+xml", svg) for name, svg in made.items()}
+
+
+def _shown_checks(run: RunFacts) -> dict[str, str]:
+    """The checks that some cell holds, with their sentences, in the order of their table."""
+    held = {
+        c for conditions in run.summary.values() for cells in conditions.values() for c in cells
+    }
+    return {name: check.sentence for name, check in CHECKS.items() if name in held}
+
+
+def _comparisons(run: RunFacts) -> dict[str, dict[str, list[Mapping[str, Any]]]]:
+    """Per stage, the comparisons to read first and the rest."""
+    sorted_out: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for row in sorted(run.comparisons, key=lambda row: row["kind"] != "stage"):
+        first = row["kind"] == "stage" or row["check"] == PRIMARY
+        lists = sorted_out.setdefault(row["stage"], {"first": [], "rest": []})
+        lists["first" if first else "rest"].append(row)
+    return sorted_out
+
+
+def _samples(seen: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [event for event in seen if event["kind"] == "sample"]
+
+
+def _spread(seen: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Up to `SAMPLES` samples, the first and the last among them: their step and their texts."""
+    samples = _samples(seen)
+    last, most = len(samples) - 1, min(SAMPLES, len(samples))
+    chosen = {round(i * last / max(1, most - 1)) for i in range(most)}
+    return [
+        {
+            "step": samples[i].get("step", ""),
+            "texts": {
+                key: value
+                for key, value in samples[i].items()
+                if isinstance(value, str) and key != "kind"
+            },
+        }
+        for i in sorted(chosen)
+    ]
+
+
+def _warnings(run: RunFacts) -> list[tuple[str, Mapping[str, Any]]]:
+    """Each warning of each stage once, where it was first given."""
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for stage, seen in run.events.items():
+        for event in seen:
+            if event["kind"] == "warning":
+                found.setdefault((stage, event["text"]), event)
+    return [(stage, event) for (stage, _), event in found.items()]
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

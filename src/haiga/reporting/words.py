@@ -1,0 +1,142 @@
+"""The report's sentences. Each is derived from figures that stand on the same page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from haiga.evaluation.compare import PRIMARY, uses_picture
+from haiga.reporting.facts import RunFacts
+from haiga.text.mentions import find
+from haiga.world.lexicon import lexicon
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of an answer, and whether it names something "true", "false" or nothing ("")."""
+
+    text: str
+    mark: str = ""
+
+
+def percent(share: float) -> str:
+    """A share as whole per cent; with a decimal where it would read as 0 or 100 and is not."""
+    whole = share in (0, 1) or 0.01 <= share <= 0.99
+    return f"{100 * share:.{0 if whole else 1}f} %"
+
+
+def verdict(facts: RunFacts) -> str:
+    """One paragraph: does the last stage use its pictures, and did its last step change it."""
+    if not facts.summary:
+        return "Nothing has been evaluated yet, so this page says only what was made."
+    stage = list(facts.summary)[-1]
+    cells = facts.summary[stage]
+    cell = cells["full"].get(PRIMARY)
+    if cell is None:
+        return (
+            f"The content of these pictures is not known, so no check here tells whether {stage} "
+            "uses them. The table shows what can be told without it: whether its answers can be "
+            f"read, keep the form, and differ. {_step(facts, stage)}"
+        ).strip()
+    controls = {
+        name: by_check[PRIMARY]
+        for name, by_check in cells.items()
+        if name != "full" and PRIMARY in by_check
+    }
+    opening = (
+        f"Of the things that the answers of {stage} name, {percent(cell['mean'])} are in the "
+        f"picture (95 % interval {interval(cell)}, {cell['n']:,} answers, failures counted)."
+    )
+    return f"{opening} {_grounding(facts, stage, controls)} {_step(facts, stage)}".strip()
+
+
+def _grounding(facts: RunFacts, stage: str, controls: Mapping[str, Mapping[str, float]]) -> str:
+    used = uses_picture(facts.comparisons, stage)
+    if used is None or not controls:
+        return "No control was run, so this figure cannot be read as use of the picture."
+    strongest = max(controls, key=lambda name: controls[name]["mean"])
+    best = f"{percent(controls[strongest]['mean'])} ({strongest.replace('_', ' ')})"
+    if used:
+        return (
+            f"The best of {len(controls)} controls that take the picture or the training away "
+            f"reaches {best}, and the difference from each is surely above zero: "
+            f"{stage} uses its pictures."
+        )
+    return (
+        f"The best of {len(controls)} controls reaches {best}, and the difference is not surely "
+        f"above zero for every one of them: it is not shown that {stage} uses its pictures."
+    )
+
+
+def _step(facts: RunFacts, stage: str) -> str:
+    rows = [r for r in facts.comparisons if r["stage"] == stage and r["kind"] == "stage"]
+    if not rows:
+        return ""
+    moved = [row for row in rows if row["moved"]]
+    before = rows[0]["against"]
+    if not moved:
+        return f"Against {before}, none of {len(rows)} checks moved."
+    listed = ", ".join(
+        f"{row['check'].replace('_', ' ')} {points(row['difference'])}" for row in moved
+    )
+    return f"Against {before}, {len(moved)} of {len(rows)} checks moved: {listed}."
+
+
+def interval(cell: Mapping[str, float]) -> str:
+    """The bounds of a share, in per cent."""
+    return f"{100 * cell['low']:.0f} to {100 * cell['high']:.0f}"
+
+
+def points(difference: float) -> str:
+    """A signed difference of shares, in percentage points."""
+    return f"{100 * difference:+.1f}".replace("-", "\u2212") + " points"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: "12 s", "3 min 20 s", "2 h 05 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def marked(row: Mapping[str, Any]) -> list[Piece]:
+    """A row's answer, cut where it names things that are in its picture or are not.
+
+    Without a known scene the answer is one unmarked piece; an answer of white space is none.
+    """
+    text, scene = row["answer"], row.get("truth", {}).get("scene")
+    if not text.strip():
+        return []
+    if not scene:
+        return [Piece(text)]
+    forms = lexicon(row["language"], "things")
+    names = {
+        form.casefold(): "true" if name in scene["things"] else "false"
+        for name in find(text, forms)
+        for form in forms[name]
+    }
+    if not names:
+        return [Piece(text)]
+    ordered = "|".join(re.escape(form) for form in sorted(names, key=len, reverse=True))
+    bound = r"\b" if row["language"] != "ja" else ""
+    cut = re.split(f"({bound}(?:{ordered}){bound})", text, flags=re.IGNORECASE)
+    return [Piece(piece, names.get(piece.casefold(), "")) for piece in cut if piece]
+
+
+def spent(ledger: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Calls, tokens and dollars by model, the dearest first."""
+    totals: dict[str, dict[str, Any]] = {}
+    for row in ledger:
+        model = str(row.get("model") or row.get("teacher") or "unnamed")
+        total = totals.setdefault(
+            model, {"model": model, "calls": 0, "tokens_in": 0, "tokens_out": 0, "dollars": 0.0}
+        )
+        total["calls"] += 1
+        for key in ("tokens_in", "tokens_out", "dollars"):
+            total[key] += row.get(key) or 0
+    return sorted(totals.values(), key=lambda total: -total["dollars"])

@@ -1,0 +1,229 @@
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from haiga.evaluation.checks import CHECKS
+from haiga.evaluation.conditions import CONDITIONS
+from haiga.reporting.facts import RunFacts
+from haiga.reporting.report import SHOWN, SIDE, contact_sheet, render, thumbnail, write_report
+from haiga.reporting.words import Piece, duration, marked, percent, points, spent, verdict
+from haiga.store import Manifest
+
+SCENE = {"id": "0", "season": "autumn", "setting": "sea", "things": ["boat", "moon"]}
+
+
+def picture(side=400):
+    noise = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def row(i, answer, **changes):
+    return {
+        "id": f"i{i}",
+        "answer": answer,
+        "reference": "a reference",
+        "truth": {"scene": SCENE},
+        "task": "haiku",
+        "language": "en",
+        "key": "k",
+    } | changes
+
+
+def cell(mean, n=200):
+    return {"mean": mean, "low": max(0, mean - 0.05), "high": min(1, mean + 0.05), "n": n}
+
+
+def compared(check="named_precision", against="blind", kind="condition", **changes):
+    return {
+        "stage": "sft",
+        "check": check,
+        "against": against,
+        "kind": kind,
+        "difference": 0.5,
+        "low": 0.4,
+        "high": 0.6,
+        "n": 200,
+        "p": 0.001,
+        "p_holm": 0.01,
+        "moved": True,
+        "detectable": 0.08,
+        "sentence": f"{check} against {against} in words",
+    } | changes
+
+
+def facts(**changes):
+    manifest = Manifest(
+        stage="01_filtered",
+        options={},
+        parents={},
+        code="1",
+        fingerprint="ab",
+        counts={"in": 600, "kept": 540, "dropped": 60},
+        reasons={"too small": 40, "duplicate": 20},
+        quality=None,
+        seconds=1.0,
+        made_at="2026-01-01T00:00:00+00:00",
+    )
+    cells = {name: {c: cell(0.7 if name == "full" else 0.2) for c in CHECKS} for name in CONDITIONS}
+    given = {
+        "name": "floating",
+        "made": {"model": "tiny", "fingerprint": "ab12"},
+        "recipe": {"seed": 42},
+        "manifests": [manifest],
+        "events": {
+            "sft": [
+                {"kind": "step", "step": i + 1, "loss": 3.0 - i / 50, "lr": 1e-3} for i in range(80)
+            ]
+            + [{"kind": "validation", "step": 40, "loss": 2.4, "train_loss": 2.2}]
+            + [{"kind": "warning", "step": 40, "text": "losses part"}] * 2
+            + [{"kind": "sample", "step": s, "id": "i0", "text": f"poem {s}"} for s in range(40)]
+        },
+        "summary": {"sft": cells},
+        "comparisons": [compared(), compared("season")],
+        "answers": {
+            "sft": {
+                "full": [row(i, "the boat\nand a cat") for i in range(30)],
+                "blind": [row(i, "") for i in range(30)],
+            }
+        },
+        "pictures": {f"i{i}": picture() for i in range(30)},
+        "ledger": [{"model": "poet", "dollars": 0.25, "tokens_in": 10, "tokens_out": 5}] * 4,
+        "seconds": {"train": 61.0},
+    }
+    return RunFacts(**(given | changes))
+
+
+@pytest.fixture(scope="module")
+def page():
+    return render(facts())
+
+
+def test_the_page_fetches_nothing(page):
+    outside = re.sub(r"data:[a-z+/]+;base64,[A-Za-z0-9+/=]+", "", page)
+    assert not re.search(r"https?:|//[a-z]|@import|url\(|<script|<link", outside, re.IGNORECASE)
+    assert set(re.findall(r'src="(.{11})', page)) == {"data:image/"}
+
+
+def test_the_page_stays_small(page):
+    # Noise is the worst case for JPEG; prints take a quarter of it.
+    assert len(page) < 3_000_000
+
+
+def test_captions_are_data_never_markup():
+    evil = "<script>alert('x')</script>"
+    hostile = facts(
+        name=evil,
+        made={"model": evil},
+        recipe={"x": evil},
+        answers={"sft": {"full": [row(0, f"boat {evil}", reference=evil)]}},
+        events={"sft": [{"kind": "sample", "step": 1, "text": evil}]},
+        ledger=[{"model": evil}],
+        comparisons=[compared(sentence=evil)],
+    )
+    html = render(hostile)
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") == 9
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "floating", "ab12", "too small 40", "duplicate 20", "losses part", "Checks, not quality",
+        "named_precision against blind in words", "1 more comparison", "1 min 01 s", "1.00",
+        "(empty)", "poem 39", "uses its pictures",
+    ],
+)  # fmt: skip
+def test_the_page_says(page, words):
+    assert words in page
+
+
+def test_warnings_are_given_once(page):
+    assert page.count("losses part") == 1
+
+
+def test_things_named_are_marked_true_or_false(page):
+    assert '<b class="true">boat</b>' in page
+    assert '<b class="false">cat</b>' in page
+
+
+def test_marked_keeps_every_letter():
+    pieces = marked(row(0, "The Boats, catkins\nand a cat"))
+    assert "".join(piece.text for piece in pieces) == "The Boats, catkins\nand a cat"
+    assert [piece for piece in pieces if piece.mark] == [
+        Piece("Boats", "true"), Piece("cat", "false"),
+    ]  # fmt: skip
+    assert marked(row(0, "月と猫", language="ja")) == [
+        Piece("月", "true"), Piece("と"), Piece("猫", "false"),
+    ]  # fmt: skip
+    assert marked(row(0, "a boat", truth={})) == [Piece("a boat")]
+
+
+def test_the_contact_sheet_takes_the_first_that_have_a_picture():
+    some = facts(pictures={f"i{i}": picture(20) for i in range(3, 30)})
+    assert [each["id"] for each in contact_sheet(some)] == [f"i{i}" for i in range(3, 3 + SHOWN)]
+
+
+def test_thumbnails_are_small_jpegs():
+    import base64
+
+    kind, data = thumbnail(picture(900)).split(";base64,")
+    shown = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert kind == "data:image/jpeg"
+    assert shown.format == "JPEG"
+    assert max(shown.size) == SIDE
+
+
+def test_the_verdict_follows_the_figures():
+    assert "sft uses its pictures" in verdict(facts())
+    assert "70 % are in the picture (95 % interval 65 to 75, 200 answers" in verdict(facts())
+    unsure = facts(comparisons=[compared(), compared(against="grey", low=-0.01)])
+    assert "it is not shown that sft uses its pictures" in verdict(unsure)
+    unknown = facts(summary={"sft": {"full": {"parsed": cell(1)}}}, comparisons=[])
+    assert "no check here tells whether sft uses them" in verdict(unknown)
+    assert "Nothing has been evaluated" in verdict(facts(summary={}))
+
+
+def test_the_verdict_counts_what_the_last_stage_moved():
+    rows = [
+        compared("season", "align", "stage", difference=-0.05),
+        compared("form", "align", "stage", moved=False),
+    ]
+    assert verdict(facts(comparisons=[compared(), *rows])).endswith(
+        "Against align, 1 of 2 checks moved: season \u22125.0 points."
+    )
+    assert "none of 1 checks moved" in verdict(facts(comparisons=[compared(), rows[1]]))
+
+
+def test_an_empty_run_is_still_a_page():
+    html = render(RunFacts(name="empty", made={}))
+    for words in ("No data stage", "No training step", "No model has been", "No paid call"):
+        assert words in html
+
+
+def test_write_report(tmp_path):
+    path = write_report(facts(answers={}, pictures={}), tmp_path)
+    assert path == tmp_path / "report.html"
+    assert path.read_text(encoding="utf-8").startswith("\n<!doctype html>".lstrip())
+
+
+def test_numbers_as_people_read_them():
+    assert [percent(x) for x in (0, 0.004, 0.5, 0.996, 1)] == [
+        "0 %", "0.4 %", "50 %", "99.6 %", "100 %",
+    ]  # fmt: skip
+    assert points(-0.1234) == "\u221212.3 points"
+    assert [duration(x) for x in (1.25, 59, 61, 7500)] == [
+        "1.2 s", "59 s", "1 min 01 s", "2 h 05 min",
+    ]  # fmt: skip
+
+
+def test_spending_is_summed_by_model():
+    rows = [{"model": "a", "dollars": 0.5, "tokens_in": 3}, {"model": "b", "dollars": 2}] * 2
+    assert [(each["model"], each["calls"], each["dollars"]) for each in spent(rows)] == [
+        ("b", 2, 4), ("a", 2, 1),
+    ]  # fmt: skip
+    assert spent(rows)[1]["tokens_in"] == 6
