@@ -13,6 +13,7 @@ The work of a step:
     sft      cross-entropy on both answers
     pair     DPO; plain computes the reference without the adapter in every step, groups know it
 
+Processor seconds stand beside wall seconds: on a machine with other work only they can be compared.
 Every (way, work) is a fresh process, as only that tells its peak memory: the highest resident size
 (`getrusage`) after the steps less the resident size before them. Processes of the ways take turns.
 """
@@ -189,17 +190,19 @@ def measure(way: str, work: str, steps: int) -> dict[str, Any]:
     optimizer = torch.optim.AdamW(learning, lr=1e-4)
     before = resident()
     step = STEPS[way](model, batch, pixels, work)
-    seconds, losses = [], []
+    seconds, work_seconds, losses = [], [], []
     for _ in range(steps + 1):
-        start = time.perf_counter()
+        start, work_start = time.perf_counter(), time.process_time()
         loss = step()
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         seconds.append(time.perf_counter() - start)
+        work_seconds.append(time.process_time() - work_start)
         losses.append(loss.item())
     return {
         "seconds": seconds[1:],  # the first warms up
+        "cpu": work_seconds[1:],
         "bytes": resident() - before,
         "losses": losses,
         "flops": flops(model),
@@ -231,18 +234,23 @@ def main() -> None:
 def table(results: dict[tuple[str, str], list[dict[str, Any]]]) -> None:
     best = max(run["peak"] for runs in results.values() for run in runs)
     print(f"{torch.get_num_threads()} threads, fp32, best matrix product {best / 1e9:.0f} GFLOP/s")
-    heads = ("s / step", "times", "peak MB", "of peak", "first loss")
-    print("work  way     {:>10}{:>8}{:>10}{:>9}{:>12}".format(*heads))
+    heads = ("s / step", "times", "cpu s", "times", "peak MB", "of peak", "first loss")
+    print("work  way     {:>9}{:>7}{:>9}{:>7}{:>9}{:>9}{:>12}".format(*heads))
     for work in WORKS:
-        base = statistics.median(s for run in results["plain", work] for s in run["seconds"])
         for way in WAYS:
+            wall, cpu = (_median(results[way, work], name) for name in ("seconds", "cpu"))
+            wall_0, cpu_0 = (_median(results["plain", work], name) for name in ("seconds", "cpu"))
             runs = results[way, work]
-            seconds = statistics.median(s for run in runs for s in run["seconds"])
             size = statistics.median(run["bytes"] for run in runs) / 1e6
-            share = f"{runs[0]['flops'] / seconds / best:.0%}" if way == "groups" else ""
-            loss = runs[0]["losses"][0]
-            timed = f"{seconds:10.3f}{base / seconds:8.2f}"
-            print(f"{work:6}{way:8}{timed}{size:10.0f}{share:>9}{loss:12.5f}")
+            share = f"{runs[0]['flops'] / wall / best:.0%}" if way == "groups" else ""
+            print(
+                f"{work:6}{way:8}{wall:9.3f}{wall_0 / wall:7.2f}{cpu:9.3f}{cpu_0 / cpu:7.2f}"
+                f"{size:9.0f}{share:>9}{runs[0]['losses'][0]:12.5f}"
+            )
+
+
+def _median(runs: list[dict[str, Any]], name: str) -> float:
+    return statistics.median(value for run in runs for value in run[name])
 
 
 if __name__ == "__main__":

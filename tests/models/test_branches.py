@@ -31,8 +31,7 @@ from haiga.models.branches import (
     why_unshared,
 )
 from haiga.models.embeddings import tower_features
-from haiga.models.head import target_logps
-from tiny import PATCHES, TEXT_WIDTH, VOCABULARY, tiny_language_model, tiny_tower
+from tiny import PATCHES, tiny_language_model, tiny_tower
 
 IMAGE_ID = 263
 TURNS = [(3, True), (4, False), (2, True)]
@@ -254,32 +253,6 @@ def test_projector_in_full_precision(tmp_path: Path) -> None:
         logps = token_logps(model, batch, pixel_values=images)
     assert logps.dtype == torch.float32
     assert compare(model, batch, pixel_values=images) < 0.3
-
-
-# ------------------------------------------------------------------------------------- the head
-
-
-@pytest.mark.parametrize("learns", [False, True])
-@pytest.mark.parametrize("chunk", [1, 4, 100])
-def test_head_in_chunks(learns: bool, chunk: int) -> None:
-    torch.manual_seed(0)
-    head = nn.Linear(TEXT_WIDTH, VOCABULARY, bias=True).requires_grad_(learns)
-    hidden = torch.randn(9, TEXT_WIDTH, requires_grad=True)
-    targets, weights = torch.randint(0, VOCABULARY, (9,)), torch.randn(9)
-    inputs = [hidden, *(head.parameters() if learns else [])]
-    truth = head(hidden).log_softmax(-1).gather(1, targets[:, None])[:, 0]
-    found = target_logps(head, hidden, targets, chunk)
-    torch.testing.assert_close(found, truth, atol=1e-6, rtol=1e-6)
-    wanted = torch.autograd.grad((truth * weights).sum(), inputs)
-    grads = torch.autograd.grad((found * weights).sum(), inputs)
-    for mine, theirs in zip(grads, wanted, strict=True):
-        torch.testing.assert_close(mine, theirs, atol=1e-6, rtol=1e-5)
-
-
-def test_head_of_nothing() -> None:
-    head = nn.Linear(4, 8).requires_grad_(False)
-    found = target_logps(head, torch.zeros(0, 4), torch.zeros(0, dtype=torch.long), 4)
-    assert found.shape == (0,)
 
 
 # ------------------------------------------------------------------------------------ refusals
