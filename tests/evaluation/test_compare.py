@@ -1,9 +1,11 @@
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from haiga.evaluation.checks import Part
-from haiga.evaluation.compare import comparisons, holm, linearised, uses_picture
+from haiga.evaluation.compare import comparisons, linearised, uses_picture
 
 
 def test_linearised_worked_by_hand():
@@ -24,11 +26,22 @@ def test_a_yes_or_no_check_is_left_as_it_is():
     assert linearised([Part(1), Part(0), Part(1)]) == pytest.approx([1, 0, 1])
 
 
-def test_holm_worked_by_hand():
-    # Sorted .01 .02 .03 .04 times 4 3 2 1 = .04 .06 .06 .04, then made monotone.
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
+def test_equal_answers_do_not_prove_that_all_answers_are_equal():
+    parts = [Part(1, 2), Part(2, 3), Part(0, 1), Part(2, 2)] * 25
+    table = {"sft": {"full": {"c": parts}, "blind": {"c": list(parts)}}}
+    (row,) = comparisons(table, [str(i) for i in range(100)])
+    assert (row["difference"], row["p"], row["moved"]) == (0, 1, False)
+    assert row["high"] == pytest.approx(0.037, abs=1e-3)  # z² / (100 + z²)
+    assert row["low"] == -row["high"]
+    assert row["detectable"] > 0.03
+
+
+def test_one_cluster_shows_nothing():
+    table = {"sft": {"full": {"c": [Part(1)]}, "blind": {"c": [Part(0)]}}}
+    (row,) = comparisons(table, ["a"])
+    assert not row["moved"]
+    assert row["detectable"] is None
+    assert json.dumps(row, allow_nan=False)
 
 
 def test_differences_equal_those_of_the_summary():

@@ -1,3 +1,4 @@
+import functools
 import io
 import re
 
@@ -15,6 +16,7 @@ from haiga.store import Manifest
 SCENE = {"id": "0", "season": "autumn", "setting": "sea", "things": ["boat", "moon"]}
 
 
+@functools.cache
 def picture(side=400):
     noise = np.random.default_rng(0).integers(0, 255, (side, side, 3), dtype=np.uint8)
     buffer = io.BytesIO()

@@ -167,9 +167,8 @@ def score(parts: Sequence[Part | None], clusters: Sequence[str], *, seed: int = 
     """The ratio of the sums with its 95 % interval; None where the check applies to no item.
 
     Checks of one yes or no per item get a Wilson interval, widened to the cluster bootstrap's
-    where items share a cluster; other ratios get the cluster bootstrap. Where nothing failed, or
-    everything, resampling has nothing to vary and Wilson's interval over the clusters stands in.
-    `n` counts all items to which the check applies, failures included.
+    where items share a cluster; other ratios get the cluster bootstrap. `n` counts all items to
+    which the check applies, failures included.
     """
     kept = [(part, c) for part, c in zip(parts, clusters, strict=True) if part is not None]
     if not kept:
@@ -177,18 +176,13 @@ def score(parts: Sequence[Part | None], clusters: Sequence[str], *, seed: int = 
     numerators = [float(part.numerator) for part, _ in kept]
     denominators = [float(part.denominator) for part, _ in kept]
     groups = [cluster for _, cluster in kept]
-    mean = sum(numerators) / sum(denominators)
-    if mean in (0, 1):
-        independent = len(set(groups))
-        bound = wilson(independent if mean else 0, independent)
-        return Score(mean, bound.low, bound.high, len(kept))
     drawn = bootstrap_ratio(numerators, denominators, clusters=groups, seed=seed)
-    if any(d != 1 for d in denominators) or any(n not in (0, 1) for n in numerators):
+    if any(denominator != 1 for denominator in denominators):
         return drawn
     exact = wilson(int(sum(numerators)), len(kept))
     if len(set(groups)) == len(groups):
         return exact
-    return Score(mean, min(exact.low, drawn.low), max(exact.high, drawn.high), len(kept))
+    return Score(exact.mean, min(exact.low, drawn.low), max(exact.high, drawn.high), len(kept))
 
 
 def clusters(items: Sequence[Item]) -> list[str]:

@@ -12,12 +12,13 @@ p-values are adjusted after Holm over all comparisons of one stage, checks × co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from haiga.evaluation.checks import Parts
-from haiga.statistics import paired
+from haiga.statistics import intervals, paired, power
 
 Table: TypeAlias = dict[str, dict[str, dict[str, Parts]]]
 """stage -> condition -> check -> one part per item."""
@@ -40,17 +41,15 @@ class Contrast:
 
 def comparisons(table: Table, clusters: Sequence[str], *, seed: int = 0) -> list[dict[str, Any]]:
     """One row per contrast: stage, check, against, kind, difference, low, high, n, p, p_holm,
-    moved, detectable, sentence. `difference` is (stage under full) - (what it is held against)."""
+    moved, detectable, sentence. `difference` is (stage under full) - (what it is held against);
+    `detectable` is None where no difference could be seen."""
     rows: list[dict[str, Any]] = []
     for contrasts in _families(table):
-        family = [
-            asdict(contrast) | asdict(_difference(table, contrast, clusters, seed))
-            for contrast in contrasts
-        ]
-        adjusted = holm([row["p"] for row in family])
-        for row, p in zip(family, adjusted, strict=True):
-            decided = row | {"p_holm": p, "moved": p < 0.05}
-            rows.append(decided | {"sentence": sentence(decided)})
+        found = [_compare(table, contrast, clusters, seed) for contrast in contrasts]
+        adjusted = paired.holm([comparison.p for comparison, _ in found])
+        for contrast, (comparison, means), p in zip(contrasts, found, adjusted, strict=True):
+            decided = replace(comparison, moved=comparison.moved and p < 0.05)
+            rows.append(_row(contrast, decided, means, p))
     return rows
 
 
@@ -66,21 +65,47 @@ def _families(table: Table) -> Iterator[list[Contrast]]:
         before = stage
 
 
-def _difference(
+def _compare(
     table: Table, contrast: Contrast, clusters: Sequence[str], seed: int
-) -> paired.Comparison:
+) -> tuple[paired.Comparison, tuple[float, float]]:
+    """The comparison and the two means, what is held against first."""
     ours = table[contrast.stage]["full"][contrast.check]
     if contrast.kind == "stage":
         theirs = table[contrast.against]["full"][contrast.check]
     else:
         theirs = table[contrast.stage][contrast.against][contrast.check]
-    applies = [i for i, part in enumerate(ours) if part is not None]
-    return paired.difference(
-        linearised(ours),
-        linearised(theirs),
-        clusters=[clusters[i] for i in applies],
-        seed=seed,
-    )
+    groups = [c for c, part in zip(clusters, ours, strict=True) if part is not None]
+    before, after = linearised(theirs), linearised(ours)
+    found = paired.difference(before, after, clusters=groups, seed=seed)
+    deltas = [b - a for a, b in zip(before, after, strict=True)]
+    if max(deltas) - min(deltas) < 1e-12:
+        found = _unsure(found, len(set(groups)))
+    return found, (sum(before) / len(before), sum(after) / len(after))
+
+
+def _unsure(same: paired.Comparison, count: int) -> paired.Comparison:
+    """A comparison without spread, with Wilson's bound on what `count` clusters could have missed:
+    that no answer differed does not show that none would."""
+    missed = intervals.wilson(0, count).high
+    reach = missed * (1 + abs(same.difference))
+    low, high = max(-1.0, same.difference - reach), min(1.0, same.difference + reach)
+    detectable = power.detectable(math.sqrt(missed / count), count - 1)
+    moved = same.moved and not low <= 0 <= high
+    return replace(same, low=low, high=high, detectable=detectable, moved=moved)
+
+
+def _row(
+    contrast: Contrast, comparison: paired.Comparison, means: tuple[float, float], p_holm: float
+) -> dict[str, Any]:
+    readable = contrast.check.replace("_", " ")
+    if contrast.kind == "stage":
+        name = f"{readable}, from {contrast.against} to {contrast.stage},"
+    else:
+        name = f"{readable} of {contrast.stage}, from {contrast.against.replace('_', ' ')} to full,"
+    row = asdict(contrast) | asdict(comparison) | {"p_holm": p_holm}
+    if math.isinf(comparison.detectable):
+        row["detectable"] = None
+    return row | {"sentence": paired.sentence(comparison, name, *means)}
 
 
 def linearised(parts: Parts) -> list[float]:
@@ -90,38 +115,12 @@ def linearised(parts: Parts) -> list[float]:
     """
     kept = [part for part in parts if part is not None]
     total = sum(part.denominator for part in kept)
+    if total == len(kept):
+        # Every denominator is 1: exactly zeros and ones, which the exact tests recognise.
+        return [float(part.numerator) for part in kept]
     ratio = sum(part.numerator for part in kept) / total
     scale = len(kept) / total
     return [ratio + (part.numerator - ratio * part.denominator) * scale for part in kept]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values, in the order given (Holm, 1979)."""
-    adjusted = [0.0] * len(p_values)
-    running = 0.0
-    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
-        adjusted[i] = running
-    return adjusted
-
-
-def sentence(row: Mapping[str, Any]) -> str:
-    """A row in words, in percentage points."""
-    against = row["against"] if row["kind"] == "stage" else f"its own {row['against']}"
-    p = f"p = {row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "p < 0.001"
-    verb = "moved" if row["moved"] else "did not move"
-    words = (
-        f"{row['check']} of {row['stage']} {verb} against {against}: "
-        f"{_points(row['difference'])} points (95 % interval {_points(row['low'])} to "
-        f"{_points(row['high'])}, n = {row['n']}, {p} after Holm)."
-    ).replace("_", " ")
-    if row["moved"]:
-        return words
-    return f"{words} A change below {100 * row['detectable']:.1f} points would often go unseen."
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:+.1f}".replace("-", "\u2212")
 
 
 def uses_picture(rows: Sequence[Mapping[str, Any]], stage: str) -> bool | None:

@@ -20,7 +20,7 @@ from haiga.events import Event
 from haiga.store import Manifest
 
 ACCENT, INK, GREY, FAINT = "#1d4e7a", "#2b2926", "#8a857c", "#d9d4ca"
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": GREY,

@@ -123,7 +123,7 @@ def _figures(run: RunFacts) -> dict[str, str | None]:
         "losses": plots.loss_curves(run.events),
         "forest": plots.forest(run.summary),
     }
-    return {name: svg and _uri("image/svg+xml", svg) for name, svg in made.items()}
+    return {name: _uri("image/svg+xml", svg) if svg else None for name, svg in made.items()}
 
 
 def _shown_checks(run: RunFacts) -> dict[str, str]:
