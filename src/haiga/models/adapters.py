@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from torch import Tensor
 from haiga.errors import ModelError
 from haiga.models import assemble
 from haiga.models.assemble import PROJECTOR, Vlm
+from haiga.models.checkpoint import save_checkpoint
 from haiga.models.weights import read_file, same, save_and_compare
 
 TARGETS: Final = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
@@ -48,7 +50,7 @@ ADAPTER, PROJECTION, WEIGHTS, BASE = (
 def attach(
     vlm: Vlm,
     r: int = 16,
-    alpha: int = 32,
+    alpha: float = 32,
     dropout: float = 0.0,
     targets: str | None = None,
     seed: int = 0,
@@ -64,7 +66,7 @@ def attach(
     vlm = merge(vlm)
     config = LoraConfig(
         r=r,
-        lora_alpha=alpha,
+        lora_alpha=alpha,  # type: ignore[arg-type]
         lora_dropout=dropout,
         target_modules=targets or TARGETS,
         task_type="CAUSAL_LM",
@@ -72,7 +74,7 @@ def attach(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
-            return Vlm(get_peft_model(vlm.model, config), vlm.processor)
+            return replace(vlm, model=get_peft_model(vlm.model, config))
         except ValueError as error:
             raise ModelError(
                 f"No adapter fits on '{config.target_modules}': {error} "
@@ -83,19 +85,28 @@ def attach(
 def merge(vlm: Vlm) -> Vlm:
     """The model with its adapter folded into its weights, in place; as it is where there is none.
 
+    The result stands on no folder until it is saved or loaded as one (`load_stage` does so).
+
     Raises:
         ModelError: the folded weights would not be finite.
     """
     if not isinstance(vlm.model, PeftModel):
         return vlm
     try:
-        return Vlm(vlm.model.merge_and_unload(safe_merge=True), vlm.processor)
+        return replace(vlm, model=vlm.model.merge_and_unload(safe_merge=True), origin=None)
     except ValueError as error:
         raise ModelError(f"The adapter cannot be merged: {error}") from error
 
 
-def save(vlm: Vlm, folder: Path, base: Path) -> None:
+def save_base(vlm: Vlm, folder: Path) -> None:
+    """Write a whole checkpoint for stages to stand on, read back and compared to the bit."""
+    save_checkpoint(vlm, folder)
+
+
+def save(vlm: Vlm, folder: Path, base: Path | None = None) -> None:
     """Write what a stage changed on top of `base` (a checkpoint's or another stage's folder).
+
+    Without `base`, the folder that the model was loaded from.
 
     Every file is read back and compared to the bit before this returns. Embeddings are never
     written with an adapter: nothing is resized, so they are the base's.
@@ -103,6 +114,12 @@ def save(vlm: Vlm, folder: Path, base: Path) -> None:
     Raises:
         ModelError: `base` is no model folder, or the disk gave back other bits.
     """
+    base = base or vlm.origin
+    if base is None:
+        raise ModelError(
+            "The model to save was put together in memory, so it stands on no folder. Save its "
+            "base first (save_base) and start from there, or name the base."
+        )
     if not ((base / BASE).exists() or (base / "config.json").exists()):
         raise ModelError(f"{base} is no model's folder, so a stage cannot stand on it.")
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +141,8 @@ def save(vlm: Vlm, folder: Path, base: Path) -> None:
 def load(folder: Path, base: Vlm) -> Vlm:
     """What `save` wrote, on top of the model it stands on (changed in place, its adapter merged).
 
+    The adapter stays apart, so that switching it off gives the model that the stage started from.
+
     Raises:
         ModelError: the folder does not fit on this base.
     """
@@ -144,13 +163,14 @@ def load(folder: Path, base: Vlm) -> Vlm:
     # Keys that PEFT does not know are passed over in silence.
     same(stored, get_peft_model_state_dict(model, save_embedding_layers=False), str(folder))
     model.eval()
-    return Vlm(model, base.processor)
+    return replace(base, model=model)
 
 
 def load_stage(folder: Path, dtype: torch.dtype | None = None) -> Vlm:
     """The model of a stage, by the chain of folders it stands on; a checkpoint's folder too.
 
-    The stage's own adapter stays apart, those before it are merged, as when the stage was trained.
+    All adapters are merged, in the order of the stages: what comes is a plain model that another
+    stage can start from. `load` keeps a stage's adapter apart.
 
     Raises:
         ModelError: a folder of the chain is missing, or the chain bites its tail.
@@ -168,8 +188,9 @@ def load_stage(folder: Path, dtype: torch.dtype | None = None) -> Vlm:
         )
     vlm = assemble.load(chain[-1], dtype)
     for stage in reversed(chain[:-1]):
-        vlm = load(stage, vlm)
-    return vlm
+        vlm = merge(load(stage, vlm))
+    vlm.model.requires_grad_(True)  # as a fresh checkpoint; PEFT has frozen what it hung on
+    return replace(vlm, origin=folder)
 
 
 def _parts(model: Any) -> dict[str, dict[str, Tensor]]:

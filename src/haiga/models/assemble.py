@@ -45,6 +45,8 @@ class Vlm:
     model: Any
     """A LlavaForConditionalGeneration, or a PeftModel around one."""
     processor: LlavaProcessor
+    origin: Path | None = None
+    """The folder that holds what stands below the adapter, where it was read from one."""
 
     @property
     def tokenizer(self) -> Any:
@@ -133,7 +135,7 @@ def load(folder: str | Path, dtype: torch.dtype | None = None) -> Vlm:
         kept = read_folder(Path(folder), lambda name: PROJECTOR in name)
         own = {name.split(f"{PROJECTOR}.")[1]: tensor.float() for name, tensor in kept.items()}
         model.model.multi_modal_projector.load_state_dict(own)
-    return _ready(model, processor)
+    return _ready(model, processor, Path(folder))
 
 
 def load_tokenizer(source: str | Path, image_token: str) -> Any:
@@ -183,14 +185,16 @@ def projector_in_own_dtype(projector: nn.Module, inputs: tuple[Tensor, ...]) -> 
     return (inputs[0].to(next(projector.parameters()).dtype), *inputs[1:])
 
 
-def _ready(model: LlavaForConditionalGeneration, processor: LlavaProcessor) -> Vlm:
+def _ready(
+    model: LlavaForConditionalGeneration, processor: LlavaProcessor, origin: Path | None = None
+) -> Vlm:
     projector = model.model.multi_modal_projector
     projector.register_forward_pre_hook(projector_in_own_dtype)
     stray = [name for name, parameter in model.named_parameters() if parameter.is_meta]
     if stray:
         raise ModelError(f"Weights are missing after assembly: {', '.join(stray[:5])}.")
     model.eval()
-    return Vlm(model, processor)
+    return Vlm(model, processor, origin)
 
 
 def _tower(tower: str | Path, fit: str, dtype: torch.dtype) -> tuple[Any, Any]:

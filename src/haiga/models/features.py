@@ -12,6 +12,7 @@ from torch import Tensor
 
 from haiga.models.assemble import Vlm
 from haiga.models.embeddings import base_of, tower_features
+from haiga.models.fit import pixels
 
 
 def encode_pictures(
@@ -27,9 +28,8 @@ def encode_pictures(
     parts = []
     with torch.no_grad():
         for start in range(0, len(images), batch):
-            chosen = list(images[start : start + batch])
-            pixels = vlm.processor.image_processor(chosen, return_tensors="pt")["pixel_values"]
-            parts.append(tower_features(base, pixels))
+            chosen = pixels(vlm.processor.image_processor, images[start : start + batch])
+            parts.append(tower_features(base, chosen))
     if not parts:
         return torch.empty(0, vlm.picture_tokens, tower.config.hidden_size, dtype=tower.dtype)
     return torch.cat(parts)

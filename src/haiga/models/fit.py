@@ -7,9 +7,13 @@ torchvision version resizes a little differently.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
 from transformers import AutoImageProcessor, LlavaImageProcessorPil
 
 from haiga.errors import ModelError
@@ -48,3 +52,8 @@ def image_processor(tower_processor: Any, side: int, fit: str) -> LlavaImageProc
 def load_image_processor(folder: str | Path) -> Any:
     """The image processor of a checkpoint, in Pillow's version."""
     return AutoImageProcessor.from_pretrained(folder, backend="pil")
+
+
+def pixels(processor: Any, images: Sequence[Image.Image]) -> Float[Tensor, "N C H W"]:
+    """The pictures as the tower takes them."""
+    return processor(images=list(images), return_tensors="pt")["pixel_values"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,8 +13,14 @@ from torch import Tensor
 
 from haiga.errors import ModelError
 
+Wanted: TypeAlias = Callable[[str], bool]
 
-def read_file(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
+
+def _any(name: str) -> bool:
+    return True
+
+
+def read_file(path: Path, wanted: Wanted = _any) -> dict[str, Tensor]:
     """The tensors of one safetensors file whose name is wanted, as stored.
 
     Raises:
@@ -26,7 +33,9 @@ def read_file(path: Path, wanted: Callable[[str], bool] = lambda name: True) -> 
         raise ModelError(f"{path} cannot be read: {error}. Make it again.") from error
 
 
-def read_folder(folder: Path, wanted: Callable[[str], bool]) -> dict[str, Tensor]:
+def read_folder(
+    folder: Path, wanted: Callable[[str], bool] = lambda name: True
+) -> dict[str, Tensor]:
     """The wanted tensors of all safetensors files in a checkpoint's folder."""
     tensors: dict[str, Tensor] = {}
     for path in sorted(folder.glob("*.safetensors")):

@@ -1,0 +1,83 @@
+"""Writing a whole checkpoint so that every reader knows it.
+
+transformers 5 writes no preprocessor_config.json, lists special tokens under a key that version 4
+takes for a dict, and flattens SigLIP's names, which vLLM does not read. So the names are those of
+the checkpoints on the Hub, and the older files are written beside the newer ones.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from peft import PeftModel
+from torch import Tensor
+
+from haiga.errors import ModelError
+from haiga.models.assemble import Vlm
+from haiga.models.weights import read_folder, same
+
+_NAMES: Final = (
+    (r"^model\.vision_tower\.(?!vision_model\.)", "vision_tower.vision_model."),
+    (r"^model\.multi_modal_projector\.", "multi_modal_projector."),
+    (r"^model\.language_model\.", "language_model.model."),
+    (r"^lm_head\.", "language_model.lm_head."),
+)
+"""From the names in memory to those of llava-hf checkpoints on the Hub."""
+
+
+def save_checkpoint(vlm: Vlm, folder: Path) -> None:
+    """Write all files of a checkpoint; its weights are read back and compared to the bit.
+
+    Raises:
+        ModelError: `vlm` has an adapter, or the disk gave back other bits.
+    """
+    if isinstance(vlm.model, PeftModel):
+        raise ModelError("An adapter must be merged before a whole checkpoint is written.")
+    folder.mkdir(parents=True, exist_ok=True)
+    state = hub_state(vlm.model)
+    vlm.model.save_pretrained(
+        folder, state_dict=dict(state), save_original_format=False, max_shard_size="5GB"
+    )
+    vlm.processor.save_pretrained(folder)
+    _write_older_files(vlm, folder)
+    same(state, read_folder(folder), str(folder))
+
+
+def hub_state(model: Any) -> dict[str, Tensor]:
+    """The weights under their Hub names; a tied head is left out, as readers expect it."""
+    tied = model.config.tie_word_embeddings
+    state = {}
+    for name, tensor in model.state_dict().items():
+        if tied and name.startswith("lm_head."):
+            continue
+        for pattern, replacement in _NAMES:
+            name = re.sub(pattern, replacement, name)
+        state[name] = tensor.detach()
+    return state
+
+
+def _write_older_files(vlm: Vlm, folder: Path) -> None:
+    vlm.processor.image_processor.save_pretrained(folder)
+    path = folder / "preprocessor_config.json"
+    _edit(path, lambda values: values | {"processor_class": type(vlm.processor).__name__})
+    _edit(folder / "tokenizer_config.json", _readable_by_4)
+
+
+def _readable_by_4(values: dict[str, Any]) -> dict[str, Any]:
+    """Version 4 calls `.keys()` on `extra_special_tokens`; both read the older key."""
+    extra = values.pop("extra_special_tokens", None)
+    for local in ("is_local", "local_files_only"):
+        values.pop(local, None)
+    if isinstance(extra, list):
+        values["additional_special_tokens"] = extra
+    return values
+
+
+def _edit(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    text = json.dumps(change(values), indent=2, ensure_ascii=False, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,107 @@
+"""A standard checkpoint for others: written, read back as a stranger would, and compared."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from peft import PeftModel
+from PIL import Image
+from torch import nn
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from haiga.errors import ModelError, StoreError
+from haiga.models import adapters
+from haiga.models.assemble import Vlm
+from haiga.models.checkpoint import save_checkpoint
+from haiga.models.generate import generate
+from haiga.records import IMAGE, message_to_dict, user
+
+TOLERANCE: Final = {torch.float32: 1e-4, torch.bfloat16: 0.02, torch.float16: 0.005}
+"""Largest difference of logits after reading back, relative to the largest logit."""
+
+
+def export(vlm: Vlm, folder: Path) -> None:
+    """Write the model, its adapter merged, and check that strangers read the same model.
+
+    The folder is loaded through AutoModelForImageTextToText and AutoProcessor; its weights must be
+    ours to the bit, its processor must give the same inputs for a test picture, its logits must
+    agree, and each token that we would write must be its likeliest (within the tolerance). The
+    given model stays as it is.
+
+    Raises:
+        StoreError: the folder is not empty.
+        ModelError: what was read back is not the model that was written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StoreError(f"{folder} is not an empty folder. Name another, or empty it first.")
+    if isinstance(vlm.model, PeftModel):
+        vlm = adapters.merge(Vlm(copy.deepcopy(vlm.model), vlm.processor))
+    save_checkpoint(vlm, folder)
+    compare(vlm, folder)
+
+
+def compare(vlm: Vlm, folder: Path) -> None:
+    """Read a checkpoint as a stranger would and hold it against `vlm`; see `export`."""
+    dtype = vlm.model.dtype
+    stranger = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)
+    stranger = stranger.to(vlm.model.device).eval()
+    processor = AutoProcessor.from_pretrained(folder, backend="pil")
+    with _projector_in(vlm.model, dtype):
+        apart, lost, largest = _differences(vlm, stranger, processor, folder)
+    slack = TOLERANCE[dtype] * largest
+    # Where two tokens tie within the tolerance, rounding may choose either.
+    if apart > slack or lost > slack:
+        raise ModelError(
+            f"The checkpoint in {folder} does not answer as the model that was exported: logits "
+            f"differ by up to {apart:.3g}, where {slack:.3g} is allowed. Do not publish it."
+        )
+
+
+def _differences(
+    vlm: Vlm, stranger: nn.Module, processor: Any, folder: Path
+) -> tuple[float, float, float]:
+    """Largest |difference| of logits on a test picture and our own answer to it; how far our
+    likeliest token is from theirs; our largest |logit|."""
+    picture, question = _test_picture(), user(IMAGE, "What is in this picture?")
+    answer = generate(vlm, [(question,)], [[picture]], max_new_tokens=16)[0]
+    text = processor.apply_chat_template(
+        [message_to_dict(question)], tokenize=False, add_generation_prompt=True
+    )
+    ours = _inputs(vlm.processor, text + answer, picture)
+    theirs = _inputs(processor, text + answer, picture)
+    for name in ours:
+        if not torch.equal(ours[name], theirs[name]):
+            raise ModelError(f"The processor in {folder} gives other {name} than the model's own.")
+    with torch.no_grad():
+        a = vlm.model(**ours.to(vlm.model.device)).logits[0].float()
+        b = stranger(**theirs.to(vlm.model.device)).logits[0].float()
+    lost = b.max(-1).values - b.gather(1, a.argmax(-1, keepdim=True))[:, 0]
+    return float((a - b).abs().max()), float(lost.max()), float(a.abs().max())
+
+
+@contextmanager
+def _projector_in(model: Any, dtype: torch.dtype) -> Iterator[None]:
+    """Strangers load every weight in one dtype; ours keeps the projector in float32 otherwise."""
+    own = model.model.multi_modal_projector
+    model.model.multi_modal_projector = copy.deepcopy(own).to(dtype)
+    try:
+        yield
+    finally:
+        model.model.multi_modal_projector = own
+
+
+def _inputs(processor: Any, text: str, picture: Image.Image) -> Any:
+    return processor(text=[text], images=[picture], return_tensors="pt")
+
+
+def _test_picture() -> Image.Image:
+    """Colour slopes, wider than high, so that a wrong fit or normalisation shows."""
+    y, x = np.mgrid[0:200, 0:300]
+    rgb = np.stack([x * 255 // 299, y * 255 // 199, (x + y) % 256], axis=-1)
+    return Image.fromarray(rgb.astype(np.uint8))
