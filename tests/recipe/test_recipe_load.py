@@ -83,7 +83,12 @@ RECIPE = st.fixed_dictionaries(
         "name": WORD,
         "language": st.sampled_from(["en", "ja", "fr"]),
         "seed": st.integers(-(2**63), 2**63 - 1),
-        "curate": st.fixed_dictionaries({"pictures": st.lists(COMPONENT, max_size=4)}),
+        "curate": st.fixed_dictionaries(
+            {
+                "pictures": st.lists(COMPONENT, max_size=4),
+                "texts": st.dictionaries(WORD, st.lists(COMPONENT, max_size=2), max_size=2),
+            }
+        ),
         "model": st.fixed_dictionaries(
             {"tower": TEXT, "language_model": TEXT, "image_token": TEXT.filter(bool)}
         ),
@@ -172,6 +177,8 @@ def test_overrides_that_lead_nowhere(override, says):
         ("model.fit=padd", "model.fit: must be 'pad', 'crop' or 'squash', not 'padd' (did you mean 'pad'?)"),
         ("name=a/b", "name: 'a/b' cannot stand here; it must be of the form"),
         ("model=3", "model: must be a valid dictionary, not 3"),
+        ("curate.texts.haiku=[{}]", 'curate.texts.haiku.0: must have a name'),
+        ("curate.hammin=3", "curate.hammin: there is no such field (did you mean 'hamming'?)"),
         ("model={}", "model.tower: this is needed and is not there"),
         ("teach.teacher={}", 'teach.teacher: must have a name: { name = "…" }'),
         ("source.made=2026-01-01", "source: holds a value that is neither text nor a number"),

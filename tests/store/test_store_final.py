@@ -81,6 +81,8 @@ def test_groups_of_one_picture_share_a_row_and_tasks_choose_among_them(tmp_path)
     manifest = write_final(tmp_path, {"train": groups}, PICTURES, **MADE)
     table = pq.read_table(tmp_path / "train-00000-of-00001.parquet")
     assert table["picture_ids"].to_pylist() == [[IDS[0]], [IDS[1]]]
+    assert table["id"].to_pylist() == ["a", "b"]
+    assert manifest.stage == "04_final"
     assert manifest.counts == {"in": 3, "kept": 3, "dropped": 0}
     assert [each.id for each in read_groups(tmp_path, "train")] == ["a", "c", "b"]
     assert read_groups(tmp_path, "train", ["describe"]) == [groups[2]]
@@ -89,6 +91,17 @@ def test_groups_of_one_picture_share_a_row_and_tasks_choose_among_them(tmp_path)
 def test_groups_without_pictures_each_have_their_row(tmp_path):
     write_final(tmp_path, {"train": [group("a", ()), group("b", ())]}, {}, **MADE)
     assert pq.read_metadata(tmp_path / "train-00000-of-00001.parquet").num_rows == 2
+
+
+def test_an_empty_split_is_not_a_missing_one(tmp_path):
+    write_final(tmp_path, {"train": [group("a")], "held_out": []}, PICTURES, **MADE)
+    assert read_groups(tmp_path, "held_out") == []
+
+
+def test_groups_that_differ_in_meta_have_rows_of_their_own(tmp_path):
+    groups = [group("a"), group("b", meta={"title": "Rain"})]
+    write_final(tmp_path, {"train": groups}, PICTURES, **MADE)
+    assert read_groups(tmp_path, "train") == groups
 
 
 def test_datasets_opens_it_with_pictures(tmp_path):

@@ -184,17 +184,26 @@ def test_every_kind_of_drift_is_named(tmp_path, plan, code, says):
 
 
 def test_rebuild_allows_drift_and_touches_nothing_without_it(tmp_path):
-    folder = Folder(tmp_path)
-    fill(folder, THREE)
-    assert folder.is_complete(*PLAN, rebuild=True)
+    fill(Folder(tmp_path), THREE)
+    folder = Folder(tmp_path, rebuild=True)
+    assert folder.is_complete(*PLAN)
     other = ("filter", {}, {})
-    assert not folder.is_complete(*other, rebuild=True)
-    with folder.writer(*other, rebuild=True) as writer:
+    assert not folder.is_complete(*other)
+    assert len(list(folder.rows())) == 3
+    with folder.writer(*other) as writer:
         assert folder.manifest() is None
         assert not writer.has(0)
         writer.write(0, [{"id": "n"}])
     assert list(folder.rows()) == [{"id": "n"}]
     assert list(folder.dropped()) == []
+
+
+def test_a_child_is_made_of_its_parents_fingerprint(tmp_path):
+    folder = Folder(tmp_path)
+    with pytest.raises(StoreError, match=r"no manifest\.json"):
+        folder.fingerprint()
+    fill(folder, THREE)
+    assert folder.fingerprint() == folder.manifest().fingerprint
 
 
 def test_the_writer_of_a_complete_folder_has_all_and_changes_nothing(tmp_path):
@@ -312,3 +321,11 @@ def test_a_broken_manifest_is_a_sentence(tmp_path):
     (tmp_path / "manifest.json").write_text('{"stage": "filter"}')
     with pytest.raises(StoreError, match="is not a manifest"):
         Folder(tmp_path).manifest()
+
+
+def test_lists_that_are_empty_in_one_shard_and_not_in_another(tmp_path):
+    with Folder(tmp_path).writer(*PLAN) as writer:
+        writer.write(0, [{"faults": []}], [{**out("a"), "faults": []}])
+        writer.write(1, [{"faults": ["late"]}], [{**out("b"), "faults": ["late"]}])
+    assert [row["faults"] for row in Folder(tmp_path).rows()] == [[], ["late"]]
+    assert [row["faults"] for row in Folder(tmp_path).dropped()] == [[], ["late"]]

@@ -80,6 +80,11 @@ class Curate(_Section):
 
     pictures: Components = ()
     captions: Components = ()
+    """For the source's own captions."""
+    hamming: Annotated[int, Field(ge=0, le=64)] = 4
+    """Pictures whose 64-bit perceptual hashes differ in at most so many bits are duplicates."""
+    texts: dict[Word, Components] = {}
+    """Task -> rules for the texts that a teacher wrote for it."""
 
 
 class Teach(_Section):

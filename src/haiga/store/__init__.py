@@ -4,11 +4,12 @@ A folder with a manifest is complete; without one it is made again. The manifest
 and carries the fingerprint of what made it, so that a change is noticed and named.
 """
 
+from haiga.store.done import complete, is_complete
 from haiga.store.embedded import FinalPictures
 from haiga.store.files import digest, fingerprint, write_atomically
 from haiga.store.final import read_groups, write_final
 from haiga.store.folder import Folder, Writer
-from haiga.store.manifest import Manifest
+from haiga.store.manifest import Manifest, require_manifest
 from haiga.store.pictures import MissingPictureError, PictureFiles
 
 __all__ = [
@@ -18,9 +19,12 @@ __all__ = [
     "MissingPictureError",
     "PictureFiles",
     "Writer",
+    "complete",
     "digest",
     "fingerprint",
+    "is_complete",
     "read_groups",
+    "require_manifest",
     "write_atomically",
     "write_final",
 ]

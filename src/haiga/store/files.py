@@ -74,7 +74,6 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _flush_folder(path.parent)
     except OSError as error:
         raise StoreError(_sentence(path, error)) from error
     finally:
@@ -129,17 +128,6 @@ def sweep(folder: Path) -> None:
     """Remove what a killed writer left under temporary names in `folder`."""
     for path in folder.glob(".*.tmp"):
         path.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a move last through a power cut, where the system lets folders be opened."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _sentence(path: Path, error: OSError) -> str:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from haiga.errors import DataError, StoreError
 from haiga.records import Answer, Group, Picture, message_to_dict, messages_from
-from haiga.store.files import canonical, fingerprint, replacing
+from haiga.store.files import canonical, replacing
 from haiga.store.folder import begin, finish
 from haiga.store.manifest import Manifest, matches, plan, require_manifest
 from haiga.store.tables import Row, open_parquet, to_table, write_rows
@@ -105,24 +105,23 @@ def write_final(
     """
     since = time.monotonic()
     folder = Path(folder)
-    wanted = plan("final", options, parents, code)
+    wanted = plan("04_final", options, parents, code)
     if matches(folder, wanted, rebuild):
         return require_manifest(folder)
     groups = {name: list(each) for name, each in splits.items()}
     _refuse_leaks(groups)
     begin(folder, wanted)
-    files: list[Path] = []
-    for name, members in groups.items():
-        rows = _rows(members)
-        parts = [rows[at : at + ROWS_PER_FILE] for at in range(0, len(rows), ROWS_PER_FILE)] or [[]]
-        for index, part in enumerate(parts):
-            files.append(folder / f"{name}-{index:05d}-of-{len(parts):05d}.parquet")
-            _write_file(files[-1], part, pictures)
+    files = [
+        path
+        for name, members in groups.items()
+        for path in _write_split(folder, name, _rows(members), pictures)
+    ]
     left_out = folder / "dropped.parquet" if dropped else None
     if left_out is not None:
         write_rows(left_out, dropped)
     total = sum(len(each) for each in groups.values())
-    return finish(folder, wanted, files, left_out, round(time.monotonic() - since, 3), total)
+    seconds = round(time.monotonic() - since, 3)
+    return finish(folder, wanted, files, left_out, seconds, total)
 
 
 def read_groups(folder: Path, split: str, tasks: Collection[str] | None = None) -> list[Group]:
@@ -182,13 +181,16 @@ def _refuse_leaks(splits: Mapping[str, Sequence[Group]]) -> None:
 
 
 def _rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """One row per set of pictures, without the bytes; a group without pictures is its own row."""
+    """One row per set of pictures, without the bytes; a group without pictures is its own row.
+
+    A row has the id of its first group.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for group in groups:
         ids = [picture.id for picture in group.pictures]
         key = [ids or group.id, group.cluster, group.language, group.meta]
         empty = {
-            "id": fingerprint(key),
+            "id": group.id,
             "picture_ids": ids,
             "cluster": group.cluster,
             "language": group.language,
@@ -235,6 +237,19 @@ def _groups(row: Mapping[str, Any], tasks: Collection[str] | None) -> Iterator[G
             cluster=row["cluster"],
             meta=meta,
         )
+
+
+def _write_split(
+    folder: Path, name: str, rows: Sequence[Row], pictures: Mapping[str, bytes]
+) -> list[Path]:
+    # A split without rows still gets a file: that it is empty is not that it is missing.
+    parts = [rows[at : at + ROWS_PER_FILE] for at in range(0, len(rows), ROWS_PER_FILE)] or [[]]
+    paths = [
+        folder / f"{name}-{index:05d}-of-{len(parts):05d}.parquet" for index in range(len(parts))
+    ]
+    for path, part in zip(paths, parts, strict=True):
+        _write_file(path, part, pictures)
+    return paths
 
 
 def _write_file(path: Path, rows: Sequence[Row], pictures: Mapping[str, bytes]) -> None:

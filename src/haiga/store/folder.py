@@ -29,14 +29,27 @@ from haiga.store.tables import Row, open_parquet, read_rows, unify, write_rows
 
 
 class Folder:
-    """One stage folder, such as data/01_filtered."""
+    """One stage folder, such as data/01_filtered.
 
-    def __init__(self, path: Path) -> None:
+    With `rebuild`, it may be deleted and made anew where it was made of something else than is
+    asked for; without, that is a DriftError.
+    """
+
+    def __init__(self, path: Path, *, rebuild: bool = False) -> None:
         self.path = Path(path)
+        self.rebuild = rebuild
 
     def manifest(self) -> Manifest | None:
         """Its manifest, or None where it is not complete."""
         return read_manifest(self.path)
+
+    def fingerprint(self) -> str:
+        """The fingerprint in its manifest, by which the folders made from it know their parent.
+
+        Raises:
+            StoreError: the folder is not complete.
+        """
+        return require_manifest(self.path).fingerprint
 
     def is_complete(
         self,
@@ -45,7 +58,6 @@ class Folder:
         parents: Mapping[str, str],
         *,
         code: str = "1",
-        rebuild: bool = False,
     ) -> bool:
         """Whether it is complete and was made of exactly this.
 
@@ -54,12 +66,12 @@ class Folder:
             options: everything that its rows depend on.
             parents: name of each parent folder -> the fingerprint in its manifest.
             code: the version of the stage's code, such as "filter/1".
-            rebuild: answer False where the folder was made of something else.
 
         Raises:
-            DriftError: it is complete and was made of something else; names what changed.
+            DriftError: it is complete and was made of something else; names what changed. With
+                `rebuild` the answer is False instead.
         """
-        return matches(self.path, plan(stage, options, parents, code), rebuild)
+        return matches(self.path, plan(stage, options, parents, code), self.rebuild)
 
     def writer(
         self,
@@ -69,7 +81,6 @@ class Folder:
         schema: pa.Schema | None = None,
         *,
         code: str = "1",
-        rebuild: bool = False,
     ) -> Writer:
         """A context manager that writes the folder; see `is_complete` for the arguments.
 
@@ -80,7 +91,7 @@ class Folder:
             DriftError: it is complete and was made of something else.
         """
         wanted = plan(stage, options, parents, code)
-        complete = matches(self.path, wanted, rebuild)
+        complete = matches(self.path, wanted, self.rebuild)
         return Writer(self.path, wanted, schema, complete)
 
     def rows(self) -> Iterator[dict[str, Any]]:
