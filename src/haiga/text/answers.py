@@ -39,7 +39,7 @@ JOINING: Final = ("", "not", "and", "or", "nor")
 NAMED: Final = r"(?:option|choice|letter)"
 STATED: Final = (
     rf"(?i:\b(?:{NAMED}|answer|choose|pick|select|go with)|答え|正解|回答)"
-    rf"(?i:\s*(?:is|are|:|=|は|would be|should be|must be)){0, 2}\s*(?i:{NAMED}\b)?\s*[(\[\"'「]*"
+    rf"(?i:\s*(?:is|are|:|=|は|would be|should be|must be)){{0,2}}\s*(?i:{NAMED}\b)?\s*[(\[\"'「]*"
 )
 AFTER_A_LETTER: Final = r"\s*(?:$|[^\w\s]|[ぁ-ん]|(?:because|since|as|for|and|but|which|rather)\b)"
 
