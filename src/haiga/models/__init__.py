@@ -1,0 +1,1 @@
+"""Models: pictures, towers and language models put together, adapted, asked and written."""
