@@ -208,7 +208,9 @@ def test_text_only_groups(tmp_path: Path) -> None:
 def test_unshared_rows_give_the_same(tmp_path: Path) -> None:
     model = llava(tmp_path, "siglip")
     batch, features = ragged(pictures=True), torch.randn(3, PATCHES, 32)
-    rows, pictures = unshared(batch)
+    rows, pictures = unshared(dataclasses.replace(batch, features=features))
+    assert rows.features is not None
+    assert torch.equal(rows.features, features[pictures])
     assert pictures.tolist() == [0, 0, 1, 2, 1, 2, 1, 2]
     assert rows.group_of.tolist() == [0, 1, 2, 3, 4, 5]
     assert int(rows.segments.max()) == 1

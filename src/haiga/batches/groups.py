@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from haiga.batches.render import Rendered
@@ -43,6 +43,10 @@ class GroupBatch:
     """A kinds of answers: "chosen", "rejected", …"""
     picture_ids: tuple[tuple[str, ...], ...]
     """The pictures of each row, in the order of their places."""
+    features: Float[Tensor, "P T D"] | None = None
+    """The tower's features of all pictures in order, where they are known; else
+    `pixel_values`, which go through the tower."""
+    pixel_values: Float[Tensor, "P C H W"] | None = None
 
     def to(self, device: torch.device | str) -> GroupBatch:
         """The same batch on another device."""

@@ -137,6 +137,11 @@ def unshared(batch: Batch) -> tuple[Batch, Int[Tensor, " P"]]:
         sources[mine] = moved[batch.sources[mine] - r * width]
         ends[a] = moved[batch.ends[a] - r * width]
     columns["segments"].clamp_(max=1)
+    needed = torch.tensor(pictures, dtype=torch.long, device=batch.input_ids.device)
+    for name in ("features", "pixel_values"):
+        held = getattr(batch, name, None)
+        if held is not None:
+            columns[name] = held[needed.to(held.device)]
     plain = dataclasses.replace(
         batch,  # type: ignore[type-var]
         ids=tuple(batch.ids[r] for r in rows),
@@ -146,7 +151,7 @@ def unshared(batch: Batch) -> tuple[Batch, Int[Tensor, " P"]]:
         ends=ends,
         **columns,
     )
-    return plain, torch.tensor(pictures, dtype=torch.long, device=batch.input_ids.device)
+    return plain, needed
 
 
 def plain_logps(
