@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from haiga.records import Score
 from haiga.statistics import intervals, power
 
 LEVEL: Final = 0.95
@@ -59,15 +60,11 @@ def difference(
     count = intervals.count_clusters(clusters, deltas.size)
     error = intervals.standard_error(deltas, clusters)
     binary = bool(np.isin(before, (0, 1)).all() and np.isin(after, (0, 1)).all())
+    p = _mcnemar(deltas) if binary and count == deltas.size else _paired_t(deltas, error, count)
     low, high = score.low, score.high
     if binary:
-        missed = intervals.wilson(0, count, LEVEL).high
-        if count == 1 or error == 0:
-            # A changed item moves the mean by one where it was 0, by two where it was 1 or -1.
-            reach = missed * (1 + abs(score.mean))
-            low, high = max(-1.0, score.mean - reach), min(1.0, score.mean + reach)
-        error = max(error, math.sqrt(missed / count)) if error in (0, math.inf) else error
-    p = _mcnemar(deltas) if binary and count == deltas.size else _paired_t(deltas, error, count)
+        low, high, error = _bounded(score, error, count)
+    seen = power.detectable(error, count - 1)
     return Comparison(
         difference=score.mean,
         low=low,
@@ -75,7 +72,8 @@ def difference(
         n=deltas.size,
         p=p,
         moved=p < 1 - LEVEL and not low <= 0 <= high,
-        detectable=power.detectable(error, count - 1),
+        # Shares cannot differ by more than one: so few items show nothing at all.
+        detectable=math.inf if binary and seen > 1 else seen,
     )
 
 
@@ -110,6 +108,21 @@ def sentence(comparison: Comparison, name: str, a: float, b: float) -> str:
         else f"a difference below {comparison.detectable:.{places}f} would not be seen"
     )
     return f"{name} did not move ({means}, {change}, {interval}; {unseen} with n = {comparison.n})"
+
+
+def _bounded(score: Score, error: float, count: int) -> tuple[float, float, float]:
+    """Interval and error of a difference of shares, also where the items do not vary.
+
+    Then up to Wilson's bound of `count` units may still be of another kind; such a unit moves the
+    mean by one where the difference is 0, by two where it is 1 or -1.
+    """
+    low, high = score.low, score.high
+    if count == 1 or error == 0:
+        missed = intervals.wilson(0, count, LEVEL).high
+        reach = missed * (1 + abs(score.mean))
+        low, high = score.mean - reach, score.mean + reach
+        error = math.sqrt(missed / count)
+    return max(-1.0, low), min(1.0, high), error
 
 
 def _mcnemar(deltas: Float[np.ndarray, " N"]) -> float:

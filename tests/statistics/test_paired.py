@@ -1,0 +1,163 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from haiga.statistics.intervals import wilson
+from haiga.statistics.paired import Comparison, difference, holm, sentence
+
+
+def test_paired_t_is_that_of_scipy():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=30)
+    b = a + rng.normal(0.4, 1, size=30)
+    seen = difference(a, b, seed=0)
+    assert seen.p == pytest.approx(stats.ttest_rel(b, a).pvalue)
+    assert seen.difference == pytest.approx(b.mean() - a.mean())
+    sd = np.std(b - a, ddof=1)
+    expected = (stats.t.ppf(0.975, 29) + stats.t.ppf(0.8, 29)) * sd / math.sqrt(30)
+    assert seen.detectable == pytest.approx(expected)
+
+
+def test_mcnemar_by_hand():
+    # Nine went up, one went down: 2 (1 + 10) / 2^10
+    a = [0] * 9 + [1] + [1] * 20
+    b = [1] * 9 + [0] + [1] * 20
+    seen = difference(a, b, seed=0)
+    assert seen.p == pytest.approx(22 / 1024)
+    assert seen.difference == pytest.approx(8 / 30)
+    assert seen.moved
+
+
+def test_clusters_are_counted_not_items():
+    rng = np.random.default_rng(3)
+    shift = rng.normal(0.3, 1, 12)
+    a = np.zeros(120)
+    by_cluster = difference(a, shift.repeat(10), np.arange(12).repeat(10).tolist(), seed=0)
+    assert by_cluster.p == pytest.approx(stats.ttest_1samp(shift, 0).pvalue)
+    assert by_cluster.n == 120
+    assert difference(a, shift.repeat(10), seed=0).p < by_cluster.p
+
+
+def test_yes_or_no_items_of_one_cluster_are_not_independent():
+    rng = np.random.default_rng(4)
+    after = (rng.random(8) < 0.5).repeat(20)
+    seen = difference(np.zeros(160), after, np.arange(8).repeat(20).tolist(), seed=0)
+    assert seen.p == pytest.approx(stats.ttest_1samp(after[::20].astype(float), 0).pvalue)
+    assert difference(np.zeros(160), after, seed=0).p < seen.p / 1000
+
+
+def test_pairing_sees_what_two_intervals_do_not():
+    rng = np.random.default_rng(5)
+    a = rng.normal(3, 1, 200)
+    seen = difference(a, a + rng.normal(0.1, 0.3, 200), seed=0)
+    assert seen.moved
+    assert stats.ttest_ind(a, a + 0.1).pvalue > 0.05
+
+
+def test_nothing_changed_is_not_proof_of_no_difference():
+    seen = difference([1, 0] * 50, [1, 0] * 50, seed=0)
+    missed = wilson(0, 100).high
+    assert (seen.low, seen.high) == pytest.approx((-missed, missed))
+    assert (seen.difference, seen.p, seen.moved) == (0, 1, False)
+    assert 0 < seen.detectable < 0.1
+
+
+def test_everything_changed():
+    seen = difference([0] * 20, [1] * 20, seed=0)
+    assert (seen.low, seen.high) == pytest.approx((1 - 2 * wilson(0, 20).high, 1))
+    assert seen.p == pytest.approx(2 / 2**20)
+    assert seen.moved
+    constant = difference([1.5] * 6, [2.0] * 6, seed=0)
+    assert (constant.low, constant.high, constant.p) == (0.5, 0.5, 2**-5)
+
+
+def test_one_cluster_never_moves():
+    for a, b, clusters in ([1.0], [9.5], None), ([0], [1], None), ([0, 0], [3, 4], ["x", "x"]):
+        seen = difference(a, b, clusters, seed=0)
+        assert (seen.moved, seen.p, seen.detectable) == (False, 1, math.inf)
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="not 1 and 2"):
+        difference([1], [1, 2], seed=0)
+    with pytest.raises(ValueError, match="at least one item"):
+        difference([], [], seed=0)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=40))
+def test_turning_the_columns_turns_the_sign(pairs):
+    a, b = zip(*pairs, strict=True)
+    there, back = (difference(*order, seed=0, resamples=400) for order in ((a, b), (b, a)))
+    assert there.difference == pytest.approx(-back.difference)
+    assert there.p == pytest.approx(back.p)
+    assert there.detectable == pytest.approx(back.detectable)
+    assert -1 <= there.low <= there.difference <= there.high <= 1
+
+
+def test_false_alarms_and_coverage():
+    rng = np.random.default_rng(0)
+    covered = alarms = 0
+    for trial in range(300):
+        a = rng.random(100) < 0.3
+        b = np.where(rng.random(100) < 0.8, a, rng.random(100) < 0.3)
+        seen = difference(a, b, seed=trial, resamples=1000)
+        covered += seen.low <= 0 <= seen.high
+        alarms += seen.moved
+    assert covered / 300 >= 0.93
+    assert alarms / 300 <= 0.05
+
+
+def test_detectable_is_seen_four_times_in_five():
+    rng = np.random.default_rng(1)
+    zeros = np.zeros(50)
+    expected = difference(zeros, rng.normal(size=50), seed=0).detectable
+    scale = 2.8016 / math.sqrt(50)
+    assert expected == pytest.approx(scale, rel=0.25)
+    seen = sum(
+        difference(zeros, rng.normal(scale, 1, 50), seed=trial, resamples=500).moved
+        for trial in range(300)
+    )
+    assert 0.7 <= seen / 300 <= 0.88
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.6, 0.9]) == [1, 1]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_keeps_the_order_and_only_raises(p_values):
+    adjusted = holm(p_values)
+    assert all(p <= q <= 1 for p, q in zip(p_values, adjusted, strict=True))
+    ordered = [q for _, q in sorted(zip(p_values, adjusted, strict=True))]
+    assert ordered == sorted(ordered)
+
+
+MOVED = Comparison(0.73, 0.66, 0.79, 200, 1e-30, True, 0.09)
+STILL = Comparison(0.02, -0.03, 0.07, 200, 0.4, False, 0.06)
+
+
+def test_sentences():
+    assert sentence(MOVED, "season", 0.24, 0.97) == (
+        "season moved from 0.24 to 0.97 (+0.73, 95 % CI 0.66 to 0.79, n = 200)"
+    )
+    assert sentence(STILL, "form", 0.61, 0.63) == (
+        "form did not move (0.61 to 0.63, +0.02, 95 % CI -0.03 to 0.07; "
+        "a difference below 0.06 would not be seen with n = 200)"
+    )
+
+
+def test_small_differences_get_the_decimals_that_they_need():
+    small = Comparison(-0.0031, -0.0040, -0.0022, 900, 1e-6, True, 0.0013)
+    assert "(-0.0031, 95 % CI -0.0040 to -0.0022" in sentence(small, "loss", 2.0, 1.9969)
+
+
+def test_a_sentence_about_one_item():
+    alone = difference([1.0], [2.0], seed=0)
+    assert "no difference could be seen with n = 1" in sentence(alone, "loss", 1.0, 2.0)
