@@ -70,6 +70,8 @@ def test_moved_is_decided_on_the_adjusted_p():
     assert alone[0]["moved"]
     assert not rows[0]["moved"]
     assert rows[0]["low"] > 0
+    assert "after Holm" in rows[0]["sentence"]
+    assert "after Holm" not in rows[1]["sentence"] + alone[0]["sentence"]
 
 
 def test_uses_picture_needs_every_control():

@@ -9,7 +9,7 @@ from haiga.evaluation.run import CHUNK, Stage, answer_key, evaluate, read_answer
 from haiga.records import IMAGE, Picture, user
 from haiga.world.scenes import scene
 
-SCENES = {f"p{i}": scene(0, i).to_dict() for i in range(40)}
+SCENES = {f"p{i}": scene(0, i).to_dict() for i in range(100)}
 ITEMS = [
     Item(
         id=f"i{i}",
@@ -191,7 +191,7 @@ def test_comparisons_say_that_the_seer_needs_its_picture(tmp_path):
         ({"s": stage(silent)}, ITEMS, {"checks": ["x"]}, DataError, "no check 'x'"),
         ({"../s": stage(silent)}, ITEMS, {}, DataError, "cannot name a folder"),
         ({"s": Stage("w", silent)}, ITEMS, {}, ModelError, "no model for the condition"),
-        ({"s": stage(lambda items: [])}, ITEMS, {}, ModelError, "0 answers to 32 questions"),
+        ({"s": stage(lambda items: [])}, ITEMS, {}, ModelError, "0 answers to 64 questions"),
     ],
 )
 def test_faults_are_sentences(tmp_path, stages, items, options, error, words):

@@ -105,7 +105,10 @@ def _row(
     row = asdict(contrast) | asdict(comparison) | {"p_holm": p_holm}
     if math.isinf(comparison.detectable):
         row["detectable"] = None
-    return row | {"sentence": paired.sentence(comparison, name, *means)}
+    words = paired.sentence(comparison, name, *means)
+    if not comparison.moved and not comparison.low <= 0 <= comparison.high:
+        words += f"; alone it would have moved, but p = {p_holm:.2f} after Holm"
+    return row | {"sentence": words}
 
 
 def linearised(parts: Parts) -> list[float]:

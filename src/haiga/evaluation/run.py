@@ -30,7 +30,7 @@ Summary: TypeAlias = dict[str, dict[str, dict[str, dict[str, float]]]]
 Asked: TypeAlias = Mapping[str, Mapping[str, list[str]]]
 """stage -> condition -> answers, in the order of the items."""
 
-CHUNK = 32
+CHUNK = 64
 """Items asked at a time: what a crash may lose."""
 
 

@@ -136,11 +136,12 @@ def _shown_checks(run: RunFacts) -> dict[str, str]:
 
 def _comparisons(run: RunFacts) -> dict[str, dict[str, list[Mapping[str, Any]]]]:
     """Per stage, the comparisons to read first and the rest."""
-    sorted_out: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    sorted_out: dict[str, dict[str, list[Mapping[str, Any]]]] = {
+        row["stage"]: {"first": [], "rest": []} for row in run.comparisons
+    }
     for row in sorted(run.comparisons, key=lambda row: row["kind"] != "stage"):
         first = row["kind"] == "stage" or row["check"] == PRIMARY
-        lists = sorted_out.setdefault(row["stage"], {"first": [], "rest": []})
-        lists["first" if first else "rest"].append(row)
+        sorted_out[row["stage"]]["first" if first else "rest"].append(row)
     return sorted_out
 
 

@@ -1,0 +1,78 @@
+"""Models as answerers: a trained one, the raw language model, and the random projector.
+
+The random projector is the control of the haiku study: the adapter is off and the projector is
+drawn anew, each of its tensors at the norm that training gave it. The model then gets as much
+signal as before, and none of it means anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from haiga.errors import ModelError
+from haiga.evaluation.conditions import Item, images
+from haiga.models.assemble import PROJECTOR, Vlm
+from haiga.models.generate import generate
+
+
+def answerer(
+    load: Callable[[], Vlm], pictures: Mapping[str, bytes], **decoding: Any
+) -> Callable[[list[Item]], list[str]]:
+    """An answerer that loads its model when it is first asked, and each time it is asked.
+
+    Give a `load` that remembers (`functools.lru_cache`), as much as memory allows.
+
+    Args:
+        load: returns the model.
+        pictures: the bytes of each picture that an item may show.
+        decoding: for `models.generate.generate`: `max_new_tokens`, `temperature`, `seed`, `batch`.
+    """
+
+    def answer(items: list[Item]) -> list[str]:
+        shown = [images(item, pictures) for item in items]
+        return generate(load(), [item.prompt for item in items], shown, **decoding)
+
+    return answer
+
+
+def projector_norms(vlm: Vlm) -> dict[str, float]:
+    """The Euclidean norm of each of the projector's tensors, by its name in the projector."""
+    return {name: float(tensor.detach().float().norm()) for name, tensor in _projector(vlm).items()}
+
+
+def random_projector(vlm: Vlm, norms: Mapping[str, float], *, seed: int = 0) -> Vlm:
+    """`vlm`, its projector drawn anew in place: normal, each tensor at its norm in `norms`.
+
+    Args:
+        vlm: the model without the adapter.
+        norms: `projector_norms` of the trained model.
+        seed: of the drawing, which is the same on every device.
+
+    Raises:
+        ModelError: the two projectors differ in their tensors.
+    """
+    own = _projector(vlm)
+    if set(own) != set(norms):
+        odd = ", ".join(sorted(set(own) ^ set(norms)))
+        raise ModelError(f"The projectors do not fit: only one of them has {odd}.")
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, tensor in sorted(own.items()):
+            drawn = torch.randn(tensor.shape, generator=generator)
+            tensor.copy_(drawn * (norms[name] / drawn.norm()))
+    return vlm
+
+
+def _projector(vlm: Vlm) -> dict[str, torch.Tensor]:
+    """The projector's parameters by the end of their names, below an adapter too."""
+    found = {
+        name.split(f"{PROJECTOR}.", 1)[1].replace("base_layer.", ""): parameter
+        for name, parameter in vlm.model.named_parameters()
+        if f"{PROJECTOR}." in name and ".lora_" not in name
+    }
+    if not found:
+        raise ModelError(f"This {type(vlm.model).__name__} has no projector ('{PROJECTOR}').")
+    return found
