@@ -153,7 +153,8 @@ def load(folder: Path, base: Vlm) -> Vlm:
     if not (folder / ADAPTER).exists():
         return base
     config = LoraConfig.from_pretrained(str(folder))
-    config.inference_mode = False
+    # The name says where the base once was; base.json knows where it is.
+    config.inference_mode, config.base_model_name_or_path = False, None
     model = get_peft_model(base.model, config)
     stored = read_file(folder / ADAPTER)
     try:

@@ -29,6 +29,10 @@ _NAMES: Final = (
 """From the names in memory to those of llava-hf checkpoints on the Hub."""
 
 
+SHARD: Final = "5GB"
+"""Largest file of weights; more are split, as on the Hub."""
+
+
 def save_checkpoint(vlm: Vlm, folder: Path) -> None:
     """Write all files of a checkpoint; its weights are read back and compared to the bit.
 
@@ -40,7 +44,7 @@ def save_checkpoint(vlm: Vlm, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     state = hub_state(vlm.model)
     vlm.model.save_pretrained(
-        folder, state_dict=dict(state), save_original_format=False, max_shard_size="5GB"
+        folder, state_dict=dict(state), save_original_format=False, max_shard_size=SHARD
     )
     vlm.processor.save_pretrained(folder)
     _write_older_files(vlm, folder)

@@ -104,8 +104,8 @@ def _plain(picture: Image.Image) -> Image.Image:
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
     plain = picture.convert("RGB")
-    # A copy without the file behind it: comments and profiles stay behind too.
-    return Image.frombytes("RGB", plain.size, plain.tobytes())
+    plain.info = {}  # comments and profiles stay behind
+    return plain
 
 
 def _stretched(values: NDArray[np.float64]) -> NDArray[np.uint8]:

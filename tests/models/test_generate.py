@@ -1,0 +1,178 @@
+import pytest
+import torch
+from PIL import Image
+
+import tiny
+from haiga.errors import DataError, PlaceholderError, TooLongError
+from haiga.models import adapters
+from haiga.models.assemble import assemble
+from haiga.models.generate import MAX_IMAGES, generate
+from haiga.records import IMAGE, Message, user
+
+COLOURS = ("red", "blue", "green")
+PICTURES = [Image.new("RGB", (60, 30), colour) for colour in COLOURS]
+PROMPTS = [
+    (user("the crane"),),
+    (user(IMAGE, "what?"),),
+    (Message("system", ("Be brief.",)), user("first ", IMAGE, " then ", IMAGE, ", which?")),
+    (user("a much longer prompt without any picture at all"),),
+    (user("say it: ", IMAGE),),
+]
+IMAGES = [[], PICTURES[:1], PICTURES[1:], [], PICTURES[2:]]
+
+
+def _run(vlm, **options):
+    return generate(vlm, PROMPTS, IMAGES, max_new_tokens=10, **options)
+
+
+def test_batched_answers_are_those_of_one_at_a_time(tiny_vlm):
+    alone = [
+        generate(tiny_vlm, [prompt], [images], max_new_tokens=10)[0]
+        for prompt, images in zip(PROMPTS, IMAGES, strict=True)
+    ]
+    assert _run(tiny_vlm) == alone
+    assert _run(tiny_vlm, batch=2) == alone
+    assert len(set(alone)) > 1
+
+
+def test_greedy_is_the_likeliest_token_by_hand(tiny_vlm):
+    """One token at a time through the plain forward, without a cache or a batch."""
+    inputs = tiny_vlm.processor(
+        text=["<|im_start|>user\n<|image_pad|>what?<|im_end|>\n<|im_start|>assistant\n"],
+        images=PICTURES[:1],
+        return_tensors="pt",
+    )
+    ids, written = inputs["input_ids"], []
+    for _ in range(10):
+        with torch.no_grad():
+            logits = tiny_vlm.model(input_ids=ids, pixel_values=inputs["pixel_values"]).logits[
+                0, -1
+            ]
+        logits[tiny_vlm.image_token_id :] = -torch.inf
+        token = int(logits.argmax())
+        written.append(token)
+        if token == tiny_vlm.tokenizer.eos_token_id:
+            break
+        ids = torch.cat([ids, torch.tensor([[token]])], dim=1)
+    expected = tiny_vlm.tokenizer.decode(written, skip_special_tokens=True)
+    assert generate(tiny_vlm, PROMPTS[1:2], IMAGES[1:2], max_new_tokens=10) == [expected]
+
+
+def test_the_picture_matters(tiny_vlm):
+    answers = generate(tiny_vlm, [PROMPTS[1]] * 3, [[p] for p in PICTURES], max_new_tokens=10)
+    assert len(set(answers)) > 1
+
+
+def _prefer(vlm, token_id):
+    """Make one token the likeliest everywhere."""
+    vlm.model.lm_head = torch.nn.Linear(tiny.TEXT_WIDTH, tiny.VOCABULARY)
+    with torch.no_grad():
+        vlm.model.lm_head.weight.zero_()
+        vlm.model.lm_head.bias.zero_()[token_id] = 50.0
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_the_picture_place_is_never_written(tiny_vlm, temperature):
+    _prefer(tiny_vlm, tiny_vlm.image_token_id)
+    calls = []
+    original = tiny_vlm.model.generate
+
+    def spy(**given):
+        calls.append(original(**given)[:, given["input_ids"].shape[1] :])
+        return torch.cat([given["input_ids"], calls[-1]], dim=1)
+
+    tiny_vlm.model.generate = spy
+    _run(tiny_vlm, temperature=temperature)
+    written = torch.cat([call.flatten() for call in calls])
+    assert not (written == tiny_vlm.image_token_id).any()
+    assert int(written.max()) < len(tiny_vlm.tokenizer), "rows without a token are never written"
+
+
+def test_an_answer_ends_at_the_end_marker(tiny_vlm):
+    _prefer(tiny_vlm, tiny_vlm.tokenizer.convert_tokens_to_ids("<|im_end|>"))
+    assert _run(tiny_vlm) == [""] * 5
+
+
+def test_the_checkpoints_own_defaults_are_not_used(tiny_vlm):
+    expected = _run(tiny_vlm)
+    own = tiny_vlm.model.generation_config
+    own.repetition_penalty, own.top_k, own.do_sample, own.temperature = 5.0, 2, True, 0.1
+    own.no_repeat_ngram_size, own.min_new_tokens, own.num_beams = 1, 3, 2
+    assert _run(tiny_vlm) == expected
+
+
+def test_sampling_is_reproducible_and_leaves_the_global_state(tiny_vlm):
+    torch.manual_seed(0)
+    first = _run(tiny_vlm, temperature=1.0, seed=3)
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    assert torch.equal(after, torch.rand(1))
+    assert _run(tiny_vlm, temperature=1.0, seed=3) == first
+    assert _run(tiny_vlm, temperature=1.0, seed=4) != first
+
+
+def test_sampling_draws_from_the_whole_distribution(tiny_vlm):
+    """No top-k, no top-p: with flat logits every letter turns up."""
+    _prefer(tiny_vlm, 0)
+    with torch.no_grad():
+        tiny_vlm.model.lm_head.bias.zero_()
+    answers = generate(
+        tiny_vlm, [(user("x"),)] * 16, [[]] * 16, max_new_tokens=100, temperature=1.0
+    )
+    assert len(set("".join(answers))) > 90
+
+
+def test_the_mode_is_put_back(tiny_vlm):
+    tiny_vlm.model.train()
+    _run(tiny_vlm)
+    assert tiny_vlm.model.training
+    with pytest.raises(TooLongError):
+        generate(tiny_vlm, PROMPTS, IMAGES, max_new_tokens=2000)
+    assert tiny_vlm.model.training
+
+
+def test_dropout_is_off_while_training_pauses(tiny_vlm, speaking):
+    vlm = speaking(adapters.attach(tiny_vlm, r=4, dropout=0.5))
+    expected = _run(vlm)
+    vlm.model.train()
+    assert _run(vlm) == expected
+
+
+def test_progress_and_nothing_to_do(tiny_vlm):
+    seen = []
+    _run(tiny_vlm, batch=2, progress=lambda done, total: seen.append((done, total)))
+    # Two without pictures, then three with.
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+    assert generate(tiny_vlm, [], [], max_new_tokens=5) == []
+
+
+def test_trap_swapped_pictures_of_a_batch_are_caught_by_row(tiny_vlm):
+    """The totals agree, and the model itself would mix the rows without a word."""
+    with pytest.raises(PlaceholderError, match="Prompt 0 has 1 picture places and 2 pictures"):
+        generate(tiny_vlm, [PROMPTS[1], PROMPTS[2]], [PICTURES[:2], PICTURES[:1]], max_new_tokens=2)
+    ids = tiny_vlm.processor(text=["<|image_pad|>"] * 2, images=PICTURES[:2], return_tensors="pt")
+    ids["input_ids"][0, 0], ids["input_ids"] = 5, torch.nn.functional.pad(ids["input_ids"], (0, 1))
+    ids["input_ids"][1, -1] = tiny_vlm.image_token_id
+    assert tiny_vlm.model(input_ids=ids["input_ids"], pixel_values=ids["pixel_values"]).logits.ndim
+
+
+def test_a_processor_that_counts_otherwise_is_caught_by_row(tiny_vlm):
+    tiny_vlm.processor.num_additional_image_tokens = 1
+    with pytest.raises(PlaceholderError, match=r"Prompt 1 has 17 picture positions for 1 pictures"):
+        _run(tiny_vlm)
+
+
+def test_a_text_cannot_add_a_picture_place(tiny_vlm):
+    with pytest.raises(PlaceholderError, match="text of prompt 0 holds the picture place"):
+        generate(tiny_vlm, [(user("see <|image_pad|>"),)], [[]], max_new_tokens=2)
+
+
+def test_too_many_pictures(tiny_vlm):
+    many = MAX_IMAGES + 1
+    with pytest.raises(DataError, match="9 pictures, where at most 8 are read"):
+        generate(tiny_vlm, [(user(*[IMAGE] * many),)], [PICTURES[:1] * many], max_new_tokens=2)
+
+
+def test_half_precision(siglip_tower, tiny_lm):
+    vlm = assemble(siglip_tower, tiny_lm, dtype=torch.bfloat16)
+    assert len(_run(vlm)) == 5
