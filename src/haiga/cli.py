@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from haiga.errors import HaigaError
+
+if TYPE_CHECKING:
+    from haiga.pipeline.run import Run
 
 app = typer.Typer(
     name="haiga",
@@ -45,7 +47,7 @@ def run(
     rebuild: Rebuild = False,
 ) -> None:
     """Everything, from pictures to report; goes on where it stopped."""
-    from haiga.pipeline import judge
+    from haiga.pipeline import judge, tables
     from haiga.pipeline.data import make_data
     from haiga.pipeline.models import make_base, train
 
@@ -57,7 +59,7 @@ def run(
     train(opened)
     judge.evaluate(opened)
     path = judge.report(opened)
-    _tables().summary(opened)
+    tables.summary(opened)
     _say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
 
 
@@ -75,20 +77,22 @@ def check(recipe: RecipePath, set_: Overrides = None) -> None:
 @app.command()
 def plan(recipe: RecipePath, set_: Overrides = None) -> None:
     """Parameters, and tokens per picture."""
+    from haiga.pipeline import tables
     from haiga.pipeline.plan import plan as make_plan
     from haiga.recipe.load import load
 
-    _tables().plan(make_plan(load(recipe, set_ or [])))
+    tables.plan(make_plan(load(recipe, set_ or [])))
 
 
 @app.command()
 def curate(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) -> None:
     """Gather pictures, teach, and split: the data folders alone."""
+    from haiga.pipeline import tables
     from haiga.pipeline.data import make_data
 
     opened = _open(recipe, set_, workdir)
     make_data(opened)
-    _tables().funnel(opened)
+    tables.funnel(opened)
     _say(f"Next: haiga train {recipe}")
 
 
@@ -114,11 +118,11 @@ def train(
 @app.command()
 def evaluate(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) -> None:
     """Every stage under every condition, on the held-out pictures."""
-    from haiga.pipeline import judge
+    from haiga.pipeline import judge, tables
 
     opened = _open(recipe, set_, workdir)
     judge.evaluate(opened)
-    _tables().summary(opened)
+    tables.summary(opened)
     _say(f"Next: haiga report {recipe}")
 
 
@@ -136,7 +140,7 @@ def report(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) 
 def write(
     model: Annotated[Path, typer.Argument(help="A run's folder, a stage, or a checkpoint.")],
     pictures: Annotated[list[Path], typer.Argument(help="Picture files.", metavar="PICTURE…")],
-    task: Annotated[str, typer.Option(help="What to write.")] = "haiku",
+    task: Annotated[str | None, typer.Option(help="What to write, if not what it learned.")] = None,
     language: Annotated[str | None, typer.Option(help="The language to ask in.")] = None,
 ) -> None:
     """The model answers pictures."""
@@ -163,6 +167,28 @@ def export(
 
     export_model(open_model(model).vlm, folder)
     _say(f"{folder} loads as AutoModelForImageTextToText and writes the same as {model}.")
+
+
+def _open(
+    recipe: Path, overrides: list[str] | None, workdir: Path, *, rebuild: bool = False
+) -> Run:
+    """The run of a recipe, checked, with its folder and its console."""
+    from haiga.pipeline.check import check as check_recipe
+    from haiga.pipeline.run import start
+    from haiga.recipe.load import load
+
+    loaded = load(recipe, overrides or [])
+    check_recipe(loaded)
+    return start(loaded, workdir, rebuild=rebuild)
+
+
+def _dry(opened: Run) -> None:
+    _say(f"Nothing was done. {opened.folder} would be filled or completed.")
+
+
+def _say(*lines: str, error: bool = False) -> None:
+    for line in lines:
+        print(line, file=sys.stderr if error else sys.stdout)
 
 
 def main() -> None:

@@ -39,7 +39,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     events = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # Not splitlines: a text may hold U+2028, which JSON does not escape.
+    for line in path.read_text(encoding="utf-8").split("\n"):
         try:
             events.append(json.loads(line))
         except json.JSONDecodeError:

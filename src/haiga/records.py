@@ -6,7 +6,7 @@ A *group* is the unit of everything: one prompt with its pictures, and the answe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeAlias
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
@@ -134,3 +134,16 @@ def message_from_dict(row: Mapping[str, Any]) -> Message:
 def messages_from(rows: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
     """Messages of a conversation, in order."""
     return tuple(message_from_dict(row) for row in rows)
+
+
+def without_pictures(group: Group) -> Group:
+    """The same group with its pictures and their places removed from the prompt."""
+    prompt = tuple(text_only(message) for message in group.prompt)
+    return replace(group, prompt=prompt, pictures=())
+
+
+def text_only(message: Message) -> Message:
+    """The message without its picture places and the white space that set them apart."""
+    if not message.images:
+        return message
+    return Message(message.role, tuple(p.strip() for p in message.parts if isinstance(p, str)))

@@ -248,7 +248,5 @@ def test_a_checkpoint_that_contradicts_itself(tiny_vlm, tmp_path):
     save_checkpoint(tiny_vlm, tmp_path)
     path = tmp_path / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"image_token_index": 262}))
-    with pytest.raises(
-        ModelError, match="contradicts itself: its processor writes '<|image_pad|>'"
-    ):
+    with pytest.raises(ModelError, match="contradicts itself: its processor"):
         load(tmp_path)

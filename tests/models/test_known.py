@@ -50,7 +50,7 @@ def test_towers(name, expected):
 
 def test_a_local_folder(siglip_tower, tmp_path):
     assert picture_tokens(known.config(siglip_tower)) == 16
-    with pytest.raises(ModelError, match="folder without a config.json"):
+    with pytest.raises(ModelError, match=r"folder without a config\.json"):
         known.config(tmp_path)
 
 

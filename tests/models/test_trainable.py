@@ -33,7 +33,7 @@ def test_groups_by_hand():
 
 
 def test_the_whole_name_must_match():
-    with pytest.raises(ModelError, match="No rule says whether to train 'tower.weight'"):
+    with pytest.raises(ModelError, match=r"No rule says whether to train 'tower\.weight'"):
         parameter_groups(Small(), [("tower", 1.0), ("projector.*", 1.0), ("head.*", 1.0)])
 
 

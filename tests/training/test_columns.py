@@ -1,4 +1,4 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -15,6 +15,8 @@ class Answers:
     input_ids: Tensor
     answer_of: Tensor
     group_of: Tensor
+    features: Tensor | None = None
+    pixel_values: Tensor | None = None
 
 
 def answers() -> Answers:
@@ -41,29 +43,30 @@ def test_a_column_that_nobody_computes_is_named():
 def test_answers_are_sums_of_their_tokens_computed_once(monkeypatch):
     calls = []
 
-    def token_logps(model, batch, features):
-        calls.append(features)
+    def token_logps(model, batch):
+        calls.append(batch)
         return torch.tensor([-1.0, -2.0, -3.0, -4.0, -5.0])
 
     monkeypatch.setitem(COLUMNS, "token_logps", token_logps)
     columns = columns_for(lambda token_logps, answer_logps, answer_lengths: None)
-    made = columns(nn.Identity(), answers(), "pictures")
+    batch = answers()
+    made = columns(nn.Identity(), batch)
     assert made["answer_logps"].tolist() == [-3.0, -12.0]
     assert made["answer_lengths"].tolist() == [2, 3]
-    assert calls == ["pictures"]
+    assert calls == [batch]
 
 
 def test_token_logps_hands_the_pictures_to_the_shared_prefix_forward(monkeypatch):
     given = {}
 
-    def fake(model, batch, **pictures):
-        given.update(pictures)
+    def fake(model, batch, features, *, pixel_values):
+        given.update(features=features)
         return torch.zeros(5)
 
     monkeypatch.setattr(forward.branches, "token_logps", fake)
     features = torch.ones(1, 2, 3)
     columns = columns_for(OBJECTIVES["cross_entropy"].function)
-    columns(nn.Identity(), answers(), lambda batch: {"features": features})
+    columns(nn.Identity(), replace(answers(), features=features))
     assert torch.equal(given["features"], features)
 
 
@@ -75,8 +78,8 @@ def test_half_precision_columns_are_widened(monkeypatch):
     columns = columns_for(OBJECTIVES["cross_entropy"].function)
     torch.manual_seed(0)
     head = Head(3, 1)
-    exact = Forward(head, columns, None, torch.float32)(answers())["token_logps"]
-    rounded = Forward(head, columns, None, torch.bfloat16)(answers())["token_logps"]
+    exact = Forward(head, columns, torch.float32)(answers())["token_logps"]
+    rounded = Forward(head, columns, torch.bfloat16)(answers())["token_logps"]
     assert rounded.dtype is torch.float32
     assert not torch.equal(rounded, exact)
     torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0.02)

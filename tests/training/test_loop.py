@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("small_column")
 
 def gradient(parts: list[list[int]]) -> torch.Tensor:
     model = Small().double()
-    forward = Forward(model, columns_for(CROSS_ENTROPY.function), None, torch.float32)
+    forward = Forward(model, columns_for(CROSS_ENTROPY.function), torch.float32)
     sums = accumulate(Accelerator(), forward, CROSS_ENTROPY, [rows(p) for p in parts], 0, 0)
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad]) / sums.count
 
@@ -186,7 +186,7 @@ def test_validation_is_exact_and_moves_nothing():
     _, seen = run(model, settings, validation=lambda: [rows([0, 1]), rows([2])])
     with torch.no_grad():
         model.eval()
-        logps = small_logps(model, rows([0, 1, 2]), None)
+        logps = small_logps(model, rows([0, 1, 2]))
     noted = of_kind(seen, "validation")[0]
     assert noted["loss"] == pytest.approx(float(-logps.mean()))
 

@@ -12,7 +12,6 @@ from haiga.world.lexicon import lexicon
 from haiga.world.poets import (
     LANGUAGES,
     POETS,
-    PROMPTS,
     bare,
     describe,
     haiku,
@@ -217,11 +216,6 @@ def test_tags_are_the_words_of_the_scene(language):
         for words in (tags(each, language, rng(i)).split(comma) for i, each in enumerate(SCENES))
     )
 
-
-def test_prompts_for_every_voice_and_language():
-    assert set(PROMPTS) == {(voice, language) for voice in POETS for language in LANGUAGES}
-    assert all(len(set(prompts)) >= 2 for prompts in PROMPTS.values())
-    assert PROMPTS["bare", "en"] == PROMPTS["haiku", "en"]
 
 
 @pytest.mark.parametrize("voice", POETS)

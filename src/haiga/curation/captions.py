@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from haiga.text.haiku import form as haiku_form
-from haiga.text.language import identify
+from haiga.text.language import is_in
 
 _URL = re.compile(r"https?://|www\.|\b\S+\.(?:com|org|net|jp|io)\b", re.IGNORECASE)
 _FILE = re.compile(r"(?:[\\/]\S+){2,}|\b(?:IMG|DSC|DSCN|DSCF|PICT|SAM|GOPR)[_-]?\d{3,}|\.(?:jpe?g|png|gif|tiff?|webp)\b", re.IGNORECASE)  # fmt: skip
@@ -38,8 +38,7 @@ def plain(text: str, language: str) -> str | None:
 
 def language(text: str, language: str) -> str | None:
     """The text is in the language that it says it is in."""
-    found = identify(text)
-    return None if found == language else f"not in {language}"
+    return None if is_in(text, language) else f"not in {language}"
 
 
 def form(text: str, language: str) -> str | None:

@@ -191,15 +191,15 @@ def finalise(
 ) -> None:
     """04_final: groups, split by cluster, with their pictures inside."""
     parents = {"03_quality_checked": checked.fingerprint()}
-    if target.is_complete("04_final", options, parents):
-        return
     rows = list(checked.rows())
     where = split([row["cluster"] for row in rows], sizes, seed)
-    groups: dict[str, list[list[Group]]] = {name: [] for name in ("train", *sizes)}
+    groups: dict[str, list[Group]] = {name: [] for name in ("train", *sizes)}
     for row, name in zip(rows, where, strict=True):
-        groups[name].append(groups_of(row, seed))
+        groups[name].extend(groups_of(row, seed))
     files = PictureFiles(checked.path.parent / "00_raw")
-    write_final(target.path, "04_final", options, parents, groups, files)
+    write_final(
+        target.path, groups, files, options=options, parents=parents, rebuild=target.rebuild
+    )
 
 
 def _sweep(

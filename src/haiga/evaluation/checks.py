@@ -19,7 +19,7 @@ from haiga.evaluation.conditions import Item
 from haiga.records import Score
 from haiga.statistics.intervals import bootstrap_ratio, wilson
 from haiga.text.haiku import form as haiku_form
-from haiga.text.language import identify
+from haiga.text.language import is_in
 from haiga.text.mentions import find
 from haiga.world.lexicon import lexicon
 
@@ -28,10 +28,6 @@ _JUNK = re.compile(
     r"|^\s*(?:system|user|assistant|human)\s*(?::|$)",
     re.IGNORECASE | re.MULTILINE,
 )
-
-TOLD_APART = ("en", "ja", "zh", "ko", "fr", "de", "es", "it", "pt", "nl", "ru")
-"""Languages that an answer may be found to be in; among a hundred, three lines are a gamble."""
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -60,7 +56,7 @@ def readable(item: Item, answer: str) -> bool:
         return False
     if item.task == "haiku" and len(lines) != 3:
         return False
-    return identify(answer, (*TOLD_APART, item.language)) == item.language
+    return is_in(answer, item.language)
 
 
 def named(item: Item, answer: str, kind: str) -> frozenset[str]:

@@ -34,9 +34,9 @@ class Contrast:
     stage: str
     check: str
     against: str
-    """A condition of the same stage, or the previous stage's name."""
+    """A condition of the same stage, the previous stage's name, or a control's."""
     kind: str
-    """"condition" or "stage"."""
+    """"condition", "stage", or "control": a stage that was trained without pictures."""
 
 
 def comparisons(table: Table, clusters: Sequence[str], *, seed: int = 0) -> list[dict[str, Any]]:
@@ -56,11 +56,15 @@ def comparisons(table: Table, clusters: Sequence[str], *, seed: int = 0) -> list
 def _families(table: Table) -> Iterator[list[Contrast]]:
     """The contrasts of each stage; one family of Holm's each."""
     before = ""
+    controls = [stage for stage, by_condition in table.items() if "full" not in by_condition]
     for stage, by_condition in table.items():
+        if stage in controls:
+            continue
         checks = [name for name, parts in by_condition["full"].items() if any(parts)]
         against = [(name, "condition") for name in by_condition if name != "full"]
         if before:
             against.append((before, "stage"))
+        against += [(name, "control") for name in controls]
         yield [Contrast(stage, check, *other) for check in checks for other in against]
         before = stage
 
@@ -72,6 +76,8 @@ def _compare(
     ours = table[contrast.stage]["full"][contrast.check]
     if contrast.kind == "stage":
         theirs = table[contrast.against]["full"][contrast.check]
+    elif contrast.kind == "control":
+        theirs = table[contrast.against]["blind"][contrast.check]
     else:
         theirs = table[contrast.stage][contrast.against][contrast.check]
     groups = [c for c, part in zip(clusters, ours, strict=True) if part is not None]
@@ -100,6 +106,8 @@ def _row(
     readable = contrast.check.replace("_", " ")
     if contrast.kind == "stage":
         name = f"{readable}, from {contrast.against} to {contrast.stage},"
+    elif contrast.kind == "control":
+        name = f"{readable}, from {contrast.against} (trained without pictures) to {contrast.stage},"
     else:
         name = f"{readable} of {contrast.stage}, from {contrast.against.replace('_', ' ')} to full,"
     row = asdict(contrast) | asdict(comparison) | {"p_holm": p_holm}
@@ -136,6 +144,6 @@ def uses_picture(rows: Sequence[Mapping[str, Any]], stage: str) -> bool | None:
     held = [
         row["low"]
         for row in rows
-        if row["stage"] == stage and row["check"] == PRIMARY and row["kind"] == "condition"
+        if row["stage"] == stage and row["check"] == PRIMARY and row["kind"] != "stage"
     ]
     return all(low > 0 for low in held) if held else None

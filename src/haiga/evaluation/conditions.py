@@ -17,7 +17,7 @@ from PIL import Image
 
 from haiga.errors import DataError
 from haiga.models.pictures import open_picture
-from haiga.records import IMAGE, Group, Message, Part, Picture
+from haiga.records import Group, Message, Picture, text_only
 
 GREY = (128, 128, 128)
 
@@ -77,21 +77,13 @@ def _as_is(items: Sequence[Item], seed: int) -> list[Item]:
 
 def _without_picture(items: Sequence[Item], seed: int) -> list[Item]:
     return [
-        replace(item, prompt=tuple(_text_only(m) for m in item.prompt), pictures=())
+        replace(item, prompt=tuple(text_only(m) for m in item.prompt), pictures=())
         for item in items
     ]
 
 
 def _grey(items: Sequence[Item], seed: int) -> list[Item]:
     return [replace(item, grey=True) for item in items]
-
-
-def _text_only(message: Message) -> Message:
-    """`message` without its picture places and the white space that set them apart."""
-    if not message.images:
-        return message
-    parts: list[Part] = [part for part in message.parts if part is not IMAGE]
-    return Message(message.role, tuple(p.strip() if isinstance(p, str) else p for p in parts))
 
 
 def shuffle(items: Sequence[Item], seed: int) -> list[Item]:

@@ -43,6 +43,9 @@ class Stage:
     answer: Answerer
     controls: Mapping[str, Stage] = field(default_factory=dict)
     """For each model condition ("blind_lm", "random_projector"), the model that stands in."""
+    conditions: tuple[str, ...] | None = None
+    """The only conditions under which it is asked: ("blind",) for a control that was trained
+    without pictures. None: all."""
 
 
 def evaluate(
@@ -77,7 +80,7 @@ def evaluate(
     known = _known_answers(folder)
     for stage, model in stages.items():
         asked[stage] = {}
-        for name in wanted:
+        for name in model.conditions or wanted:
             path = folder / "answers" / stage / f"{name}.jsonl"
             answers = _ask(model, name, items, path, known, decoding or {}, seed)
             asked[stage][name] = answers
@@ -224,7 +227,7 @@ def _refuse_faults(
             raise DataError(
                 f"The stage name '{stage}' cannot name a folder; use letters, digits, '_', '-'."
             )
-        for name in conditions:
+        for name in model.conditions or conditions:
             if CONDITIONS[name].kind == "model" and name not in model.controls:
                 raise ModelError(
                     f"The stage '{stage}' has no model for the condition '{name}'; "

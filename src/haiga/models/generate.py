@@ -50,10 +50,6 @@ def generate(
         _text(vlm, row, prompt, given)
         for row, (prompt, given) in enumerate(zip(prompts, images, strict=True))
     ]
-    # Like beside like: rows with pictures together, and little padding.
-    order = sorted(range(len(texts)), key=lambda row: (bool(images[row]), len(texts[row]), row))
-    with_picture = [row for row in order if images[row]]
-    without = [row for row in order if not images[row]]
     answers = [""] * len(texts)
     config = _settings(vlm, max_new_tokens, temperature)
     devices = [vlm.model.device] if vlm.model.device.type == "cuda" else []
@@ -62,7 +58,7 @@ def generate(
     try:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
-            for rows in [*_chunks(without, batch), *_chunks(with_picture, batch)]:
+            for rows in _batches(texts, images, batch):
                 given = [list(images[row]) for row in rows]
                 written = _answers(vlm, [texts[row] for row in rows], given, config, rows)
                 for row, answer in zip(rows, written, strict=True):
@@ -163,5 +159,10 @@ def _check(
         )
 
 
-def _chunks(rows: list[int], size: int) -> list[list[int]]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
+def _batches(
+    texts: Sequence[str], images: Sequence[Sequence[Image.Image]], size: int
+) -> list[list[int]]:
+    """Rows to answer together: with pictures or without, of like length to save padding."""
+    order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+    kinds = [[row for row in order if bool(images[row]) is kind] for kind in (False, True)]
+    return [rows[i : i + size] for rows in kinds for i in range(0, len(rows), size)]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from haiga import store
 from haiga.errors import RecipeError
 from haiga.events import Sink
+from haiga.pipeline.console import console
+from haiga.recipe.load import dump
 from haiga.recipe.schema import Recipe, Stage
 from haiga.store import Folder
 from haiga.world.base import WEIGHTS
@@ -27,7 +30,7 @@ class Run:
     """Make complete folders anew where the recipe has changed, instead of stopping."""
 
     def data(self, stage: str) -> Folder:
-        return Folder(self.folder / "data" / stage)
+        return Folder(self.folder / "data" / stage, rebuild=self.rebuild)
 
     @property
     def base(self) -> Path:
@@ -51,3 +54,10 @@ def checkpoint(name: str) -> str | Path:
             raise RecipeError(f"{name} is not part of this installation ({_WORLD[name]}).")
         return _WORLD[name]
     return Path(name) if Path(name).is_dir() else name
+
+
+def start(recipe: Recipe, workdir: Path, *, rebuild: bool = False) -> Run:
+    """The run of a recipe under `workdir`, its folder made and the resolved recipe kept in it."""
+    folder = workdir / recipe.name
+    store.write_atomically(folder / "recipe.toml", dump(recipe).encode())
+    return Run(recipe, folder, console(), rebuild)

@@ -140,6 +140,9 @@ class Stage(_Section):
     starts_from: Word | None = None
     """An earlier stage; None is the assembled base."""
     tasks: SomeWords
+    pictures: bool = True
+    """False: the same groups without their pictures. Such a stage is a control, which tells what
+    the texts alone teach; it is evaluated blind and no stage should start from it."""
     objective: Component
     adapter: Adapter | None = None
     trainable: Rules

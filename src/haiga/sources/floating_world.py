@@ -5,58 +5,64 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from random import Random
 
 import numpy as np
+from numpy.random import Generator
 
 from haiga.sources.base import Found
 from haiga.world import faults as fault_maker
-from haiga.world.poets import POETS
+from haiga.world.poets import POETS, tags
 from haiga.world.printer import print_file
-from haiga.world.scenes import scene
+from haiga.world.scenes import Scene, scene
 
 _WORKERS = 2
 _CHUNK = 32
 
 
 def floating_world(
-    seed: int, language: str, skip: int, *, prints: int = 1000, faults: float = 0.0
+    seed: int,
+    language: str,
+    skip: int,
+    *,
+    prints: int = 1000,
+    faults: float = 0.0,
+    texts: int = 0,
+    languages: tuple[str, ...] = (),
 ) -> Iterator[Found]:
     """`prints` pictures of the world with this seed, a share `faults` of them spoilt.
 
-    Each print stands on its own (it depends on the seed and its index only), so that any number of
+    After them come `texts` scenes without a picture, described in words: what the world's language
+    model grows up on. `languages` take turns, in place of the recipe's one.
+
+    Each item stands on its own (it depends on the seed and its index only), so that any number of
     processes may draw them and an interrupted gathering goes on where it stopped.
     """
-    indices = range(skip, prints)
-    if len(indices) <= _CHUNK:
-        yield from (_print(seed, language, faults, index) for index in indices)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(_WORKERS, mp_context=context) as pool:
-        jobs = (
-            [(seed, language, faults, index) for index in indices[at : at + _CHUNK]]
-            for at in range(0, len(indices), _CHUNK)
-        )
-        for chunk in pool.map(_print_chunk, jobs):
-            yield from chunk
+    spoken = languages or (language,)
+    jobs = [(seed, spoken[at % len(spoken)], faults, at, prints) for at in range(skip, prints)]
+    if len(jobs) <= _CHUNK:
+        yield from map(_print, jobs)
+    else:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(_WORKERS, mp_context=context) as pool:
+            yield from pool.map(_print, jobs, chunksize=_CHUNK)
+    for at in range(max(skip, prints), prints + texts):
+        yield _words(seed, spoken[at % len(spoken)], at)
 
 
-def _print_chunk(jobs: list[tuple[int, str, float, int]]) -> list[Found]:
-    return [_print(*job) for job in jobs]
-
-
-def _print(seed: int, language: str, faults: float, index: int) -> Found:
+def _print(job: tuple[int, str, float, int, int]) -> Found:
+    seed, language, faults, index, prints = job
     fault = fault_maker.choose(seed, index, faults)
     # A near-duplicate is another impression of the print before it, under its own number.
     origin = index - 1 if fault == "near_duplicate" and index else index
     truth = scene(seed, origin)
-    rng = np.random.default_rng((seed, index, 0xF00D))
     data, suffix = print_file(truth, seed)
-    if fault in fault_maker.FAULTS:
-        data, suffix = fault_maker.FAULTS[fault](data, suffix, rng)
-    told = scene(seed, index + 1_000_003) if fault == "wrong_caption" else truth
-    caption = POETS["describe"](told, language, rng)
-    if fault == "junk_caption":
-        caption = fault_maker.junk_caption(rng)
+    if fault:
+        data, suffix = fault_maker.spoil(fault, data, suffix, seed, index)
+    told = scene(seed, prints + index) if fault == fault_maker.WRONG_CAPTION else truth
+    caption = POETS["describe"](told, language, np.random.default_rng((seed, index, 1)))
+    if fault in fault_maker.TEXT_FAULTS:
+        caption = fault_maker.TEXT_FAULTS[fault](caption, Random(index))
     return Found(
         id=f"{seed}-{index:06d}",
         pictures=((data, suffix),),
@@ -64,3 +70,30 @@ def _print(seed: int, language: str, faults: float, index: int) -> Found:
         language=language,
         meta={"scene": truth.to_dict(), "fault": fault},
     )
+
+
+def _words(seed: int, language: str, index: int) -> Found:
+    truth = scene(seed, index)
+    description = describe_in_words(truth, language, np.random.default_rng((seed, index, 2)))
+    meta = {"scene": truth.to_dict(), "description": description}
+    return Found(f"{seed}-{index:06d}", (), language=language, meta=meta)
+
+
+def describe_in_words(truth: Scene, language: str, rng: Generator) -> str:
+    """A scene in place of its picture, in one of four forms; an eighth of them say nothing.
+
+    Half are bags of words, each word several times over and in no order. That is what the patches
+    of a picture are to a language model once a projector has found the words for them.
+    """
+    kind = rng.random()
+    if kind < 0.12:
+        return ""
+    if kind < 0.3:
+        return tags(truth, language, rng)
+    if kind < 0.45:
+        return POETS["describe"](truth, language, rng)
+    comma, space = ("、", "") if language == "ja" else (", ", " ")
+    words = sorted(set(tags(truth, language, rng).split(comma)))
+    bag = [word for word in words for _ in range(int(rng.integers(1, 7)))]
+    rng.shuffle(bag)
+    return (space or "、").join(bag[:48])

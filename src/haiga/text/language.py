@@ -8,6 +8,13 @@ from typing import Final
 from haiga.text.scripts import HAN, KANA
 
 JAPANESE_SHARE: Final = 0.3
+TOLD_APART: Final = ("en", "ja", "zh", "ko", "fr", "de", "es", "it", "pt", "nl", "ru")
+"""Languages that a short text may be found to be in: among a hundred, three lines are a gamble."""
+
+
+def is_in(text: str, language: str) -> bool:
+    """Whether a text is in `language`, told apart from the languages of `TOLD_APART`."""
+    return identify(text, (*TOLD_APART, language)) == language
 
 
 def identify(text: str, candidates: Sequence[str] | None = None) -> str:

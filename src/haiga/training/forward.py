@@ -1,13 +1,13 @@
 """Columns: what an objective names in its signature, computed by one forward pass.
 
-A column is a function, too, and its parameters name what *it* needs: the givens `model`, `batch`
-and `features`, or other columns. A column that two others need is computed once.
+A column is a function, too, and its parameters name what *it* needs: the givens `model` and `batch`,
+or other columns. A column that two others need is computed once.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, TypeAlias, TypeVar
 
@@ -21,19 +21,15 @@ from haiga.errors import TrainingError
 from haiga.models import branches
 from haiga.objectives import Loss
 
-Pictures: TypeAlias = Callable[[Any], Mapping[str, Tensor]]
-"""batch -> its pictures in order: {"features": P T D} from the cache, or {"pixel_values": P C H W}
-to go through the tower; an empty mapping where it has none."""
-Columns: TypeAlias = Callable[[nn.Module, Any, Any], dict[str, Tensor]]
-GIVENS = ("model", "batch", "features")
+Columns: TypeAlias = Callable[[nn.Module, Any], dict[str, Tensor]]
+GIVENS = ("model", "batch")
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 Batch = TypeVar("Batch")
 
 
-def token_logps(model: nn.Module, batch: Any, features: Pictures | None) -> Float[Tensor, " N"]:
+def token_logps(model: nn.Module, batch: Any) -> Float[Tensor, " N"]:
     """Log-probability of each answer token, by the shared-prefix forward."""
-    pictures = features(batch) if features else {}
-    return branches.token_logps(model, batch, **send_to_device(pictures, batch.input_ids.device))
+    return branches.token_logps(model, batch, batch.features, pixel_values=batch.pixel_values)
 
 
 def answer_logps(batch: Any, token_logps: Float[Tensor, " N"]) -> Float[Tensor, " A"]:
@@ -108,8 +104,8 @@ def columns_for(objective_function: Callable[..., Loss]) -> Columns:
     names = needs(objective_function)
     _check(names)
 
-    def columns(model: nn.Module, batch: Any, features: Any) -> dict[str, Tensor]:
-        known = {"model": model, "batch": batch, "features": features}
+    def columns(model: nn.Module, batch: Any) -> dict[str, Tensor]:
+        known = {"model": model, "batch": batch}
         return {name: _compute(name, known) for name in names}
 
     return columns
@@ -138,13 +134,10 @@ def _compute(name: str, known: dict[str, Any]) -> Any:
 class Forward(nn.Module):
     """The columns as a module, so that DDP sees the whole forward pass whatever it calls inside."""
 
-    def __init__(
-        self, model: nn.Module, columns: Columns, features: Pictures | None, dtype: torch.dtype
-    ):
+    def __init__(self, model: nn.Module, columns: Columns, dtype: torch.dtype):
         super().__init__()
         self.model = model
         self.columns = columns
-        self.features = features
         self.dtype = dtype
 
     def forward(self, batch: Any) -> dict[str, Tensor]:
@@ -152,7 +145,7 @@ class Forward(nn.Module):
         device = next(self.model.parameters()).device
         half = self.dtype is not torch.float32
         with torch.autocast(device.type, self.dtype, enabled=half):
-            columns = self.columns(self.model, to_device(batch, device), self.features)
+            columns = self.columns(self.model, to_device(batch, device))
         return {name: _widened(column) for name, column in columns.items()}
 
 

@@ -22,7 +22,7 @@ from haiga import events
 from haiga.errors import TrainingError
 from haiga.objectives import Objective
 from haiga.training import checkpoint, guards
-from haiga.training.forward import Forward, Pictures, columns_for
+from haiga.training.forward import Forward, columns_for
 from haiga.training.gradients import Sums, accumulate, over_ranks, scale
 from haiga.training.optimiser import adamw, follow_schedule
 from haiga.training.settings import DTYPES, Hooks, Settings
@@ -60,7 +60,6 @@ def fit(
     batches: Callable[[int], Sequence[Any]],
     settings: Settings,
     *,
-    features: Pictures | None = None,
     folder: Path | None = None,
     hooks: Hooks = Hooks(),  # noqa: B008 (frozen)
 ) -> None:
@@ -73,7 +72,6 @@ def fit(
         batches: step -> this rank's micro-batches of that step; pure. Each is a dataclass with
             `ids`, the names of its rows, and `input_ids`.
         settings: plain values.
-        features: batch -> the pictures of its rows, from the cache or as pixels; see `Pictures`.
         folder: where the resume state lies, and `events.jsonl` where there is one; None keeps none.
         hooks: what else to call.
 
@@ -81,7 +79,7 @@ def fit(
         GuardError: before the weights move, with the step and the rows.
         TrainingError: when the state in `folder` is of another run.
     """
-    run = _prepare(model, groups, objective, settings, (features, folder, hooks))
+    run = _prepare(model, groups, objective, settings, (folder, hooks))
     done, history = _resume(run)
     frozen = guards.frozen_digests(model)
     _started(run, done, batches(min(done, settings.steps - 1)))
@@ -115,9 +113,9 @@ def _prepare(
     groups: Sequence[Mapping[str, Any]],
     objective: Objective,
     settings: Settings,
-    handed: tuple[Any, Path | None, Hooks],
+    handed: tuple[Path | None, Hooks],
 ) -> _Run:
-    features, folder, hooks = handed
+    folder, hooks = handed
     guards.something_learns(model)
     guards.groups_are_trained(model, groups)
     guards.full_precision(model)
@@ -131,7 +129,7 @@ def _prepare(
     if settings.gradient_checkpointing:
         _checkpoint_activations(model)
     columns = columns_for(objective.function)
-    forward = Forward(model.train(), columns, features, DTYPES[settings.dtype])
+    forward = Forward(model.train(), columns, DTYPES[settings.dtype])
     optimiser = adamw(groups, settings)
     return _Run(
         accelerator=accelerator,

@@ -25,16 +25,20 @@ class PairBatch:
 
 @dataclass(frozen=True)
 class Pair:
-    """One picture, already of the tower's size, and its caption as tokens."""
+    """One picture and its caption as tokens."""
 
     id: str
     picture: str
     """The picture's digest."""
-    pixel_values: Float[Tensor, "3 H W"]
     tokens: tuple[int, ...]
 
 
-def collate(pairs: Sequence[Pair], pad_id: int, length: int | None = None) -> PairBatch:
+def collate(
+    pairs: Sequence[Pair],
+    pixel_values: Float[Tensor, "B 3 H W"],
+    pad_id: int,
+    length: int | None = None,
+) -> PairBatch:
     """One batch; captions are padded on the right to `length`, or to the longest.
 
     SigLIP is trained with every caption padded to its 64 positions and without a mask, so give it
@@ -56,7 +60,7 @@ def collate(pairs: Sequence[Pair], pad_id: int, length: int | None = None) -> Pa
         mask[row, : len(pair.tokens)] = 1
     return PairBatch(
         ids=tuple(pair.id for pair in pairs),
-        pixel_values=torch.stack([pair.pixel_values for pair in pairs]),
+        pixel_values=pixel_values,
         input_ids=input_ids,
         attention_mask=mask,
         picture_ids=torch.tensor([_number(pair.picture) for pair in pairs]),

@@ -1,0 +1,90 @@
+"""What would go wrong, before anything is spent: every component of a recipe is bound, nothing run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from haiga.curation import captions, pictures
+from haiga.errors import HaigaError, RecipeError
+from haiga.evaluation.conditions import CONDITIONS
+from haiga.objectives import OBJECTIVES
+from haiga.pipeline.plan import plan
+from haiga.pipeline.run import checkpoint
+from haiga.recipe.bind import bind
+from haiga.recipe.names import did_you_mean
+from haiga.recipe.schema import Recipe
+from haiga.sources import SOURCES
+from haiga.teachers import TEACHERS
+from haiga.teachers.tasks import instructions
+
+_TOWER_OBJECTIVES = ("siglip", "clip")
+
+
+def check(recipe: Recipe) -> list[str]:
+    """Notes on a recipe that can be run.
+
+    Raises:
+        RecipeError: all faults together, each with its path.
+    """
+    faults = [fault for fault in _faults(recipe) if fault]
+    if faults:
+        raise RecipeError("\n".join(faults))
+    return list(_notes(recipe))
+
+
+def _faults(recipe: Recipe) -> Iterator[str | None]:
+    functions: Mapping[str, Callable[..., Any]] = {
+        name: objective.function for name, objective in OBJECTIVES.items()
+    }
+    if recipe.source is not None:
+        yield _bound(SOURCES, recipe.source, "source")
+    if recipe.teach is not None:
+        yield _bound(TEACHERS, recipe.teach.teacher, "teach.teacher")
+        for task in recipe.teach.tasks:
+            yield _said(lambda task=task: instructions(task, recipe.language), "teach.tasks")
+    for at, rule in enumerate(recipe.curate.pictures):
+        yield _bound(pictures.RULES, rule, f"curate.pictures.{at}")
+    texts = {"captions": recipe.curate.captions}
+    texts |= {f"texts.{task}": rules for task, rules in recipe.curate.texts.items()}
+    for path, rules in texts.items():
+        for at, rule in enumerate(rules):
+            yield _bound(captions.RULES, rule, f"curate.{path}.{at}")
+    for name, stage in recipe.stage.items():
+        path = f"stage.{name}.objective"
+        yield _bound(functions, stage.objective, path)
+        contrastive = stage.objective["name"] in _TOWER_OBJECTIVES
+        if contrastive != (stage.part == "tower"):
+            yield (
+                f"{path}.name: {stage.objective['name']} does not train the part {stage.part!r}; "
+                f"a tower takes {' or '.join(_TOWER_OBJECTIVES)}, and nothing else does"
+            )
+    for condition in recipe.evaluate.conditions:
+        if condition not in CONDITIONS:
+            near = did_you_mean(condition, list(CONDITIONS))
+            yield f"evaluate.conditions: there is no condition {condition!r}{near}"
+
+
+def _notes(recipe: Recipe) -> Iterator[str]:
+    if recipe.source is None:
+        yield "No [source]: data must lie in the run's data/04_final before training."
+    if not recipe.model.tower.startswith("world:"):
+        counted = plan(recipe)
+        yield f"{counted.picture_tokens} positions a picture, {counted.total:,} parameters."
+        for name in (recipe.model.tower, recipe.model.language_model):
+            if isinstance(checkpoint(name), str):
+                yield f"{name} will be read from the hub, or from its cache."
+
+
+def _bound(
+    table: Mapping[str, Callable[..., Any]], component: Mapping[str, Any], path: str
+) -> str | None:
+    return _said(lambda: bind(table, component, path), "")
+
+
+def _said(attempt: Callable[[], object], path: str) -> str | None:
+    try:
+        attempt()
+    except HaigaError as error:
+        return f"{path}: {error}" if path else str(error)
+    return None

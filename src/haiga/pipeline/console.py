@@ -1,0 +1,115 @@
+"""The console as a sink: a bar with the time left on a terminal, a few plain lines in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import timedelta
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from haiga.events import Event, Sink
+
+
+def console(stream: TextIO | None = None) -> Sink:
+    """A sink for people, on stderr by default, so that what a command answers can be piped."""
+    stream = stream or sys.stderr
+    return _bars(stream) if stream.isatty() else _lines(stream)
+
+
+def sentence(event: Event) -> str | None:
+    """What an event says to a person; None where it says nothing worth a line."""
+    match event["kind"]:
+        case "started":
+            again = f", going on after step {event['resumed_from']}" * bool(event["resumed_from"])
+            return (
+                f"training {event['trainable']:,} of {event['total']:,} parameters, "
+                f"{event['settings']['steps']} steps of {event['effective_batch']} groups, "
+                f"{event['dtype']} on {event['device']}{again}"
+            )
+        case "validation":
+            return (
+                f"step {event['step']}: validation loss {event['loss']:.4f}, "
+                f"training {event['train_loss']:.4f}"
+            )
+        case "shared_prefix":
+            return f"shared prefix against plain passes: {event['max_difference']:.1e} in log-prob"
+        case "answers":
+            return f"{event['count']} answers under the condition {event['condition']}"
+        case "warning":
+            return f"warning: {event['text']}"
+        case "note":
+            return str(event["text"])
+        case "finished":
+            return f"{event['step']} steps in {time_left(event['seconds'])}"
+    return None
+
+
+def time_left(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    return str(timedelta(seconds=round(seconds)))
+
+
+def _where(event: Event, text: str) -> str:
+    return f"{event['stage']}: {text}" if event.get("stage") else text
+
+
+def _lines(stream: TextIO) -> Sink:
+    seen: set[str] = set()
+
+    def sink(event: Event) -> None:
+        text = sentence(event)
+        if event["kind"] == "progress" and event["stage"] not in seen:
+            seen.add(event["stage"])
+            text = "working"
+        if text:
+            print(_where(event, text), file=stream, flush=True)
+
+    return sink
+
+
+def _bars(stream: TextIO) -> Sink:
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}{task.fields[of]}"),
+        TextColumn("{task.fields[left]}"),
+        console=Console(file=stream),
+        transient=True,
+    )
+    tasks: dict[str, tuple[TaskID, float]] = {}
+
+    def sink(event: Event) -> None:
+        name = str(event.get("stage", ""))
+        if event["kind"] in ("progress", "started", "step"):
+            if name not in tasks:
+                tasks[name] = (bars.add_task(name, of="", left="", total=None), time.monotonic())
+                bars.start()
+            _advance(bars, *tasks[name], event)
+        text = sentence(event)
+        if text:
+            bars.console.print(_where(event, text), markup=False, highlight=False)
+        done = event["kind"] == "finished" or (
+            event["kind"] == "progress" and event.get("total") == event["done"]
+        )
+        if done and name in tasks:
+            bars.remove_task(tasks.pop(name)[0])
+            if not tasks:
+                bars.stop()
+
+    return sink
+
+
+def _advance(bars: Progress, task: TaskID, since: float, event: Event) -> None:
+    if event["kind"] == "started":
+        bars.update(task, total=event["settings"]["steps"], completed=event["resumed_from"])
+    elif event["kind"] == "step":
+        loss = f"loss {event['loss']:.3f}, {time_left(event['eta_seconds'])} left"
+        bars.update(task, completed=event["step"], left=loss)
+    else:
+        done, total = event["done"], event.get("total")
+        spent = time.monotonic() - since
+        left = f"{time_left(spent / done * (total - done))} left" if total and done else ""
+        bars.update(task, completed=done, total=total, of=f" of {total}" if total else "", left=left)

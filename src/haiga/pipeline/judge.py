@@ -1,0 +1,162 @@
+"""Evaluation and report of a run: the stages as answerers, the facts as plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from haiga import events, store
+from haiga.evaluation import retrieval
+from haiga.evaluation.answerers import answerer, projector_norms, random_projector
+from haiga.evaluation.conditions import item_from
+from haiga.evaluation.run import Stage, read_answers
+from haiga.evaluation.run import evaluate as evaluate_answers
+from haiga.models.adapters import load_stage
+from haiga.models.assemble import Vlm
+from haiga.pipeline.run import DATA, Run
+from haiga.recipe.load import dump
+from haiga.reporting.facts import RunFacts
+from haiga.reporting.report import write_report
+
+
+def evaluate(run: Run) -> None:
+    """Every stage that answers pictures, under every condition; towers by retrieval."""
+    folder = run.folder / "evaluation"
+    towers = [name for name, stage in run.recipe.stage.items() if stage.part == "tower"]
+    if towers:
+        _retrieve(run, towers)
+    stages = {name: _stage(run, name) for name in judged(run)}
+    if not stages:
+        return
+    section = run.recipe.evaluate
+    groups = store.read_groups(run.data("04_final").path, "held_out", tasks(run))
+    evaluate_answers(
+        stages,
+        [item_from(group) for group in groups],
+        folder,
+        conditions=section.conditions,
+        decoding=_decoding(run),
+        seed=run.recipe.seed,
+        emit=run.emit,
+    )
+
+
+def report(run: Run) -> Path:
+    """report.html, from what the run's folders hold."""
+    return write_report(facts(run), run.folder)
+
+
+def judged(run: Run) -> list[str]:
+    """The stages that answer pictures, in order."""
+    return [name for name, stage in run.recipe.stage.items() if stage.part == "vlm"]
+
+
+def tasks(run: Run) -> tuple[str, ...]:
+    """What the held-out pictures are asked for."""
+    return run.recipe.evaluate.tasks or run.recipe.stage[judged(run)[-1]].tasks
+
+
+def next_command(run: Run) -> str:
+    """What a person may want to do now."""
+    stages = judged(run)
+    if not stages:
+        return f"cp -r {run.folder / 'stages'} elsewhere, and name it under [model]"
+    return f"haiga write {run.stage(stages[-1])} PICTURE.jpg"
+
+
+def _decoding(run: Run) -> dict[str, Any]:
+    return {"max_new_tokens": run.recipe.evaluate.max_new_tokens, "temperature": 0.0}
+
+
+def _stage(run: Run, name: str) -> Stage:
+    """One stage, with the models of its controls. Each model is loaded once, when it is asked."""
+    pictures = store.FinalPictures(run.data("04_final").path)
+    weights = store.require_manifest(run.stage(name)).fingerprint
+    base = store.require_manifest(run.base).fingerprint
+    seed = run.recipe.seed
+
+    def answers(load: Callable[[], Vlm]) -> Callable[..., list[str]]:
+        batch = run.recipe.evaluate.batch
+        return answerer(lru_cache(1)(load), pictures, **_decoding(run), batch=batch)
+
+    def scrambled() -> Vlm:
+        norms = projector_norms(load_stage(run.stage(name) / "model"))
+        return random_projector(load_stage(run.base), norms, seed=seed)
+
+    stage = Stage(
+        weights=weights,
+        answer=answers(lambda: load_stage(run.stage(name) / "model")),
+        controls={
+            "blind_lm": Stage(base, answers(lambda: load_stage(run.base))),
+            "random_projector": Stage(
+                store.fingerprint([base, weights, seed]), answers(scrambled)
+            ),
+        },
+    )
+    if run.recipe.stage[name].pictures:
+        return stage
+    return replace(stage, conditions=("blind",))
+
+
+def _retrieve(run: Run, towers: list[str]) -> None:
+    groups = store.read_groups(run.data("04_final").path, "held_out", ["describe"])
+    pictures = store.FinalPictures(run.data("04_final").path)
+    scores = {
+        name: retrieval.evaluate(run.stage(name) / "model", groups, pictures, run.recipe.seed)
+        for name in towers
+    }
+    text = json.dumps(scores, indent=1)
+    store.write_atomically(run.folder / "evaluation" / "retrieval.json", text.encode())
+
+
+def facts(run: Run) -> RunFacts:
+    """Everything that the report shows, gathered from the run's folder."""
+    folder = run.folder / "evaluation"
+    answers = read_answers(folder)
+    groups = store.read_groups(run.data("04_final").path, "held_out", tasks(run))
+    pictures = store.FinalPictures(run.data("04_final").path)
+    shown = {group.id: pictures[group.pictures[0].id] for group in groups if group.pictures}
+    manifests = [run.data(stage).manifest() for stage in DATA]
+    stages = {name: store.require_manifest(run.stage(name)) for name in run.recipe.stage}
+    return RunFacts(
+        name=run.recipe.name,
+        made=_made(run),
+        recipe=run.recipe.model_dump(mode="json", exclude_none=True),
+        manifests=[manifest for manifest in manifests if manifest is not None],
+        events={name: events.read(run.stage(name) / "events.jsonl") for name in run.recipe.stage},
+        summary=_json(folder / "summary.json") or {},
+        comparisons=_json(folder / "comparisons.json") or (),
+        answers={name: answers[name] for name in judged(run) if name in answers},
+        pictures=shown,
+        ledger=events.read(run.folder / "ledger.jsonl"),
+        seconds={
+            **{manifest.stage: manifest.seconds for manifest in manifests if manifest is not None},
+            **{name: manifest.seconds for name, manifest in stages.items()},
+        },
+    )
+
+
+def _made(run: Run) -> dict[str, str]:
+    recipe = run.recipe
+    return {
+        "vision tower": recipe.model.tower,
+        "language model": recipe.model.language_model,
+        "pictures fitted by": recipe.model.fit,
+        "seed": str(recipe.seed),
+        "recipe fingerprint": store.fingerprint(dump(recipe)),
+        "data fingerprint": run.data("04_final").fingerprint(),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -1,0 +1,87 @@
+"""The one table at the end of a command: aligned on a terminal, plain columns in a pipe."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from haiga.pipeline.run import DATA, Run
+from haiga.planning.parameters import Plan
+
+
+def funnel(run: Run) -> None:
+    """Rows in, kept and dropped at each data stage."""
+    rows = []
+    for stage in DATA:
+        manifest = run.data(stage).manifest()
+        if manifest is None:
+            continue
+        counts = manifest.counts
+        reasons = ", ".join(f"{reason} {count}" for reason, count in manifest.reasons.items())
+        rows.append([stage, *(f"{counts[key]:,}" for key in ("in", "kept", "dropped")), reasons])
+    show(["stage", "in", "kept", "dropped", "why"], rows)
+
+
+def summary(run: Run) -> None:
+    """Stages under conditions, each check with its interval."""
+    found = run.folder / "evaluation" / "summary.json"
+    if found.exists():
+        scores = json.loads(found.read_text(encoding="utf-8"))
+        checks = list(dict.fromkeys(c for by in scores.values() for row in by.values() for c in row))
+        rows = [
+            [stage, condition, *(_cell(cells.get(check)) for check in checks)]
+            for stage, by_condition in scores.items()
+            for condition, cells in by_condition.items()
+        ]
+        show(["stage", "condition", *(check.replace("_", " ") for check in checks)], rows)
+    found = run.folder / "evaluation" / "retrieval.json"
+    if found.exists():
+        rows = [
+            [stage, direction.replace("_", " "), *(_cell(cell) for cell in cells.values())]
+            for stage, both in json.loads(found.read_text(encoding="utf-8")).items()
+            for direction, cells in both.items()
+            if isinstance(cells, dict)
+        ]
+        show(["tower", "direction", "R@1", "R@5", "R@10"], rows)
+
+
+def plan(counted: Plan) -> None:
+    """Parameters part by part, and what each stage trains."""
+    with_head = counted.total + counted.unused_head
+    rows = [
+        ["vision tower", f"{counted.tower:,}"],
+        ["projector", f"{counted.projector:,}"],
+        ["language model", f"{counted.language_model:,}"],
+        ["together", f"{counted.total:,}"],
+    ]
+    if counted.unused_head:
+        note = "pooling head, which a LLaVA does not use"
+        rows += [[note, f"{counted.unused_head:,}"], ["together, with that head", f"{with_head:,}"]]
+    rows.append(["positions a picture takes", f"{counted.picture_tokens:,}"])
+    show(["part", "parameters"], rows)
+    rows = []
+    for stage in counted.stages:
+        whole = stage.total + counted.unused_head
+        share = f"{stage.trainable / whole:.4%}"
+        rows.append([stage.name, f"{stage.trainable:,}", f"{stage.total:,}", f"{whole:,}", share])
+    show(["stage", "trainable", "of", "with the unused head", "share of the last"], rows)
+
+
+def show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print one table to stdout."""
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            print("\t".join(row))
+        return
+    table = Table(*header, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _cell(score: dict[str, float] | None) -> str:
+    return f"{score['mean']:.2f} [{score['low']:.2f}, {score['high']:.2f}]" if score else ""

@@ -1,0 +1,114 @@
+"""A stage of a recipe, from its section to a model folder with a manifest.
+
+    stages/<name>/model/          adapter and projector, or a whole checkpoint
+    stages/<name>/resume/         state to go on from; removed when the stage is done
+    stages/<name>/events.jsonl    everything that happened
+    stages/<name>/manifest.json   written last
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from haiga import events
+from haiga.errors import DataError
+from haiga.models.trainable import parameter_groups, rule_counts
+from haiga.objectives import OBJECTIVES
+from haiga.recipe.bind import bind
+from haiga.recipe.schema import Stage
+from haiga.training.loop import fit
+from haiga.training.order import batch_indices, split, steps_per_epoch
+from haiga.training.parts import PARTS, Job, Material
+from haiga.training.settings import Hooks, Settings
+
+
+def train_stage(name: str, material: Material, folder: Path) -> None:
+    """Train one stage and save its model.
+
+    Raises:
+        DataError: no group of the stage's tasks, or none that fits its token limit.
+        TrainingError: a guard stopped it.
+    """
+    stage = material.stage
+    log = events.fan_out(events.to_jsonl(folder / "events.jsonl"), material.emit)
+    material = replace(material, emit=log)
+    job = PARTS[stage.part](material)
+    for row, reason in job.dropped.items():
+        log({"kind": "dropped", "row": row, "reason": reason})
+    if not job.train:
+        raise DataError(
+            f"stage.{name}: no group of the tasks {', '.join(stage.tasks)} is left to train on "
+            f"({len(material.train)} in 04_final, {len(job.dropped)} over max_tokens = "
+            f"{stage.max_tokens})."
+        )
+    parameters = parameter_groups(job.model, stage.trainable)
+    log(
+        {
+            "kind": "rows",
+            "groups": len(job.train),
+            "dropped": len(job.dropped),
+            "rules": [list(each) for each in rule_counts(job.model, stage.trainable)],
+        }
+    )
+    objective = OBJECTIVES[stage.objective["name"]]
+    function = bind(
+        {key: each.function for key, each in OBJECTIVES.items()},
+        stage.objective,
+        f"stage.{name}.objective",
+    )
+    settings = settings_of(stage, len(job.train), material.seed)
+    fit(
+        job.model,
+        parameters,
+        replace(objective, function=function),
+        functools.partial(_batches, job, stage, material.seed),
+        settings,
+        folder=folder,
+        hooks=Hooks(
+            emit=log,
+            validation=(lambda: _held(job, stage)) if job.validation else None,
+            sample=job.sample if job.validation else None,
+            first=job.first,
+        ),
+    )
+    job.model.eval()
+    job.save(folder / "model")
+    shutil.rmtree(folder / "resume", ignore_errors=True)
+
+
+def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
+    """The loop's settings for a stage with this many rows to train on."""
+    steps = stage.steps or math.ceil((stage.epochs or 1) * steps_per_epoch(rows, stage.batch))
+    return Settings(
+        steps=steps,
+        seed=seed,
+        dtype=stage.dtype,
+        warmup_share=stage.warmup,
+        floor=stage.min_lr,
+        weight_decay=stage.weight_decay,
+        max_grad_norm=stage.clip,
+        gradient_checkpointing=stage.checkpointing,
+        validate_every=stage.validate_every or math.ceil(steps / 8),
+        sample_every=stage.sample_every or math.ceil(steps / 4),
+        checkpoint_every=stage.save_every or math.ceil(steps / 8),
+    )
+
+
+def _batches(job: Job, stage: Stage, seed: int, step: int) -> list[Any]:
+    rows = [job.train[at] for at in batch_indices(len(job.train), stage.batch, step, seed)]
+    return [job.collate(part, step) for part in split(rows, stage.micro_batch or stage.batch)]
+
+
+def _held(job: Job, stage: Stage) -> list[Any]:
+    return [job.collate(part, -1) for part in split(job.validation, stage.micro_batch or stage.batch)]
+
+
+def identity(stage: Stage, seed: int) -> Mapping[str, Any]:
+    """What a finished stage is known by: its section and the seed."""
+    return {**stage.model_dump(mode="json"), "seed": seed}
