@@ -213,6 +213,25 @@ def test_load_gives_the_same_model(siglip_tower, tiny_lm, tmp_path, dtype):
     assert load(tmp_path, torch.float32).model.dtype == torch.float32
 
 
+def test_trap_both_styles_of_names_are_read(tiny_vlm, tmp_path):
+    """transformers 5 itself writes flattened names for a model that it has not loaded."""
+    tiny_vlm.model.save_pretrained(tmp_path / "flat")
+    tiny_vlm.processor.save_pretrained(tmp_path / "flat")
+    save_checkpoint(tiny_vlm, tmp_path / "hub")
+    flat, hub = (load_file(tmp_path / name / "model.safetensors") for name in ("flat", "hub"))
+    assert "vision_tower.embeddings.patch_embedding.weight" in flat
+    assert "vision_tower.vision_model.embeddings.patch_embedding.weight" in hub
+    assert len(flat) == len(hub)
+    a, b = load(tmp_path / "flat"), load(tmp_path / "hub")
+    assert torch.equal(a.model(**_inputs(a)).logits, b.model(**_inputs(b)).logits)
+
+
+def test_trap_engines_must_see_a_template_over_parts(tiny_vlm):
+    """vLLM looks for a loop over a message's content, and sends plain strings otherwise."""
+    assert "for part in message['content']" in tiny_vlm.processor.chat_template
+    assert tiny_vlm.tokenizer.chat_template == tiny_vlm.processor.chat_template
+
+
 def test_an_unknown_family(tmp_path, tiny_lm):
     config = BertConfig(
         vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8

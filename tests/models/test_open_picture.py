@@ -37,7 +37,7 @@ def test_a_picture_of_one_pixel():
 
 @pytest.mark.parametrize(
     ("orientation", "where"),
-    enumerate([(0, 0), (1, 0), (1, 2), (0, 2), (0, 0), (2, 0), (2, 1), (0, 1)], start=1),
+    list(enumerate([(0, 0), (1, 0), (1, 2), (0, 2), (0, 0), (2, 0), (2, 1), (0, 1)], start=1)),
 )
 def test_exif_orientation_is_applied(orientation, where):
     picture = Image.new("RGB", (2, 3), "white")
