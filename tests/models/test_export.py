@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import (
+    AutoConfig,
     AutoModelForImageTextToText,
     AutoProcessor,
     AutoTokenizer,
@@ -94,7 +95,13 @@ def test_older_readers_find_their_files(tiny_vlm, tmp_path):
     assert not isinstance(tokens.get("extra_special_tokens"), list)
     assert tokens["additional_special_tokens"] == tiny.SPECIAL_TOKENS
     assert tokens["tokenizer_class"] == "Qwen2Tokenizer"
-    assert read("config.json")["architectures"] == ["LlavaForConditionalGeneration"]
+    config = read("config.json")
+    assert config["architectures"] == ["LlavaForConditionalGeneration"]
+    # Version 4 would fall back to a base of 10,000, and write nonsense.
+    assert config["text_config"]["rope_theta"] == 1_000_000.0
+    assert config["torch_dtype"] == config["dtype"] == "float32"
+    again = AutoConfig.from_pretrained(tmp_path / "out")
+    assert again.text_config.rope_parameters == tiny_vlm.model.config.text_config.rope_parameters
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     assert set(tokenizer.all_special_tokens) == set(tiny_vlm.tokenizer.all_special_tokens)
     assert len(tokenizer) == len(tiny_vlm.tokenizer)

@@ -68,10 +68,11 @@ def _write_older_files(vlm: Vlm, folder: Path) -> None:
     vlm.processor.image_processor.save_pretrained(folder)
     path = folder / "preprocessor_config.json"
     _edit(path, lambda values: values | {"processor_class": type(vlm.processor).__name__})
-    _edit(folder / "tokenizer_config.json", _readable_by_4)
+    _edit(folder / "tokenizer_config.json", _tokenizer_for_4)
+    _edit(folder / "config.json", _config_for_4)
 
 
-def _readable_by_4(values: dict[str, Any]) -> dict[str, Any]:
+def _tokenizer_for_4(values: dict[str, Any]) -> dict[str, Any]:
     """Version 4 calls `.keys()` on `extra_special_tokens`; both read the older key."""
     extra = values.pop("extra_special_tokens", None)
     for local in ("is_local", "local_files_only"):
@@ -79,6 +80,21 @@ def _readable_by_4(values: dict[str, Any]) -> dict[str, Any]:
     if isinstance(extra, list):
         values["additional_special_tokens"] = extra
     return values
+
+
+def _config_for_4(values: dict[str, Any]) -> dict[str, Any]:
+    """Version 4 knows neither `rope_parameters` nor (before 4.56) `dtype`.
+
+    It would turn Qwen2.5's positions by its own default base of 10,000 instead of 1,000,000, and
+    write nonsense without an error.
+    """
+    rope = values["text_config"].get("rope_parameters") or {}
+    if "rope_theta" in rope:
+        values["text_config"]["rope_theta"] = rope["rope_theta"]
+    if rope.get("rope_type", "default") != "default":
+        rest = {key: value for key, value in rope.items() if key != "rope_theta"}
+        values["text_config"]["rope_scaling"] = rest
+    return values | {"torch_dtype": values["dtype"]}
 
 
 def _edit(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
