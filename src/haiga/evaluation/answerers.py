@@ -8,14 +8,17 @@ signal as before, and none of it means anything.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from haiga.errors import ModelError
 from haiga.evaluation.conditions import Item, images
 from haiga.models.assemble import PROJECTOR, Vlm
-from haiga.models.generate import generate
+from haiga.models.generate import generate, generate_text
 
 
 def answerer(
@@ -34,6 +37,20 @@ def answerer(
     def answer(items: list[Item]) -> list[str]:
         shown = [images(item, pictures) for item in items]
         return generate(load(), [item.prompt for item in items], shown, **decoding)
+
+    return answer
+
+
+def text_answerer(folder: Path, **decoding: Any) -> Callable[[list[Item]], list[str]]:
+    """An answerer by a language model alone; the items must show no pictures."""
+
+    @cache
+    def load() -> tuple[Any, Any]:
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        return model, AutoTokenizer.from_pretrained(folder)
+
+    def answer(items: list[Item]) -> list[str]:
+        return generate_text(*load(), [item.prompt for item in items], **decoding)
 
     return answer
 

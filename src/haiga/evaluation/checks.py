@@ -29,6 +29,7 @@ _JUNK = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What one item adds to a check's numerator and denominator."""

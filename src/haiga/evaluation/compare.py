@@ -107,7 +107,9 @@ def _row(
     if contrast.kind == "stage":
         name = f"{readable}, from {contrast.against} to {contrast.stage},"
     elif contrast.kind == "control":
-        name = f"{readable}, from {contrast.against} (trained without pictures) to {contrast.stage},"
+        name = (
+            f"{readable}, from {contrast.against} (trained without pictures) to {contrast.stage},"
+        )
     else:
         name = f"{readable} of {contrast.stage}, from {contrast.against.replace('_', ' ')} to full,"
     row = asdict(contrast) | asdict(comparison) | {"p_holm": p_holm}

@@ -77,13 +77,21 @@ def _as_is(items: Sequence[Item], seed: int) -> list[Item]:
 
 def _without_picture(items: Sequence[Item], seed: int) -> list[Item]:
     return [
-        replace(item, prompt=tuple(text_only(m) for m in item.prompt), pictures=())
+        replace(item, prompt=tuple(_bare(m, item) for m in item.prompt), pictures=())
         for item in items
     ]
 
 
 def _grey(items: Sequence[Item], seed: int) -> list[Item]:
     return [replace(item, grey=True) for item in items]
+
+
+def _bare(message: Message, item: Item) -> Message:
+    """The message without its pictures, or without the description that stood in their place."""
+    description = str(item.truth.get("description", ""))
+    if description and message.text.startswith(description):
+        return Message(message.role, (message.text.removeprefix(description).strip(),))
+    return text_only(message)
 
 
 def shuffle(items: Sequence[Item], seed: int) -> list[Item]:

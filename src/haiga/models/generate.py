@@ -71,6 +71,41 @@ def generate(
     return answers
 
 
+@torch.no_grad()
+def generate_text(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[Message]],
+    *,
+    max_new_tokens: int,
+    batch: int = 64,
+) -> list[str]:
+    """The likeliest answer of a language model alone to each prompt, in order."""
+    rows = [[message_to_dict(message) for message in prompt] for prompt in prompts]
+    texts = [
+        tokenizer.apply_chat_template(row, tokenize=False, add_generation_prompt=True)
+        for row in rows
+    ]
+    config = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        do_sample=False,
+    )
+    answers = [""] * len(texts)
+    for chosen in _batches(texts, [()] * len(texts), batch):
+        inputs = tokenizer(
+            [texts[row] for row in chosen], padding=True, padding_side="left", return_tensors="pt"
+        ).to(model.device)
+        written = model.generate(**inputs, generation_config=config)
+        ids = written[:, inputs["input_ids"].shape[1] :]
+        for row, answer in zip(
+            chosen, tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True
+        ):
+            answers[row] = answer
+    return answers
+
+
 def _text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[Image.Image]) -> str:
     """The rendered prompt, up to where the assistant begins; its picture places checked."""
     places = sum(message.images for message in prompt)

@@ -112,4 +112,6 @@ def _advance(bars: Progress, task: TaskID, since: float, event: Event) -> None:
         done, total = event["done"], event.get("total")
         spent = time.monotonic() - since
         left = f"{time_left(spent / done * (total - done))} left" if total and done else ""
-        bars.update(task, completed=done, total=total, of=f" of {total}" if total else "", left=left)
+        bars.update(
+            task, completed=done, total=total, of=f" of {total}" if total else "", left=left
+        )

@@ -14,7 +14,12 @@ import transformers
 
 from haiga import events, store
 from haiga.evaluation import retrieval
-from haiga.evaluation.answerers import answerer, projector_norms, random_projector
+from haiga.evaluation.answerers import (
+    answerer,
+    projector_norms,
+    random_projector,
+    text_answerer,
+)
 from haiga.evaluation.conditions import item_from
 from haiga.evaluation.run import Stage, read_answers
 from haiga.evaluation.run import evaluate as evaluate_answers
@@ -22,8 +27,15 @@ from haiga.models.adapters import load_stage
 from haiga.models.assemble import Vlm
 from haiga.pipeline.run import DATA, Run
 from haiga.recipe.load import dump
+from haiga.records import Group
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.report import write_report
+
+_DESCRIBED = 400
+"""Held-out descriptions that a language model alone is asked about."""
+_GALLERY = 500
+"""Held-out pictures among which a tower must find the right one."""
+WITHOUT_EYES = ("full", "blind")
 
 
 def evaluate(run: Run) -> None:
@@ -36,10 +48,9 @@ def evaluate(run: Run) -> None:
     if not stages:
         return
     section = run.recipe.evaluate
-    groups = store.read_groups(run.data("04_final").path, "held_out", tasks(run))
     evaluate_answers(
         stages,
-        [item_from(group) for group in groups],
+        [item_from(group) for group in _questions(run)],
         folder,
         conditions=section.conditions,
         decoding=_decoding(run),
@@ -54,8 +65,8 @@ def report(run: Run) -> Path:
 
 
 def judged(run: Run) -> list[str]:
-    """The stages that answer pictures, in order."""
-    return [name for name, stage in run.recipe.stage.items() if stage.part == "vlm"]
+    """The stages that answer, in order."""
+    return [name for name, stage in run.recipe.stage.items() if stage.part != "tower"]
 
 
 def tasks(run: Run) -> tuple[str, ...]:
@@ -65,10 +76,19 @@ def tasks(run: Run) -> tuple[str, ...]:
 
 def next_command(run: Run) -> str:
     """What a person may want to do now."""
-    stages = judged(run)
+    stages = [name for name in judged(run) if run.recipe.stage[name].part == "vlm"]
     if not stages:
         return f"cp -r {run.folder / 'stages'} elsewhere, and name it under [model]"
     return f"haiga write {run.stage(stages[-1])} PICTURE.jpg"
+
+
+def _questions(run: Run) -> list[Group]:
+    """The held-out groups that are asked: with pictures, or described where there are no eyes."""
+    groups = store.read_groups(run.data("04_final").path, "held_out", tasks(run))
+    if run.recipe.stage[judged(run)[-1]].part == "language":
+        described = [group for group in groups if group.meta.get("description")]
+        return described[:_DESCRIBED]
+    return [group for group in groups if group.pictures]
 
 
 def _decoding(run: Run) -> dict[str, Any]:
@@ -81,6 +101,12 @@ def _stage(run: Run, name: str) -> Stage:
     weights = store.require_manifest(run.stage(name)).fingerprint
     base = store.require_manifest(run.base).fingerprint
     seed = run.recipe.seed
+
+    if run.recipe.stage[name].part == "language":
+        decoding = {key: value for key, value in _decoding(run).items() if key != "temperature"}
+        return Stage(
+            weights, text_answerer(run.stage(name) / "model", **decoding), conditions=WITHOUT_EYES
+        )
 
     def answers(load: Callable[[], Vlm]) -> Callable[..., list[str]]:
         batch = run.recipe.evaluate.batch
@@ -95,9 +121,7 @@ def _stage(run: Run, name: str) -> Stage:
         answer=answers(lambda: load_stage(run.stage(name) / "model")),
         controls={
             "blind_lm": Stage(base, answers(lambda: load_stage(run.base))),
-            "random_projector": Stage(
-                store.fingerprint([base, weights, seed]), answers(scrambled)
-            ),
+            "random_projector": Stage(store.fingerprint([base, weights, seed]), answers(scrambled)),
         },
     )
     if run.recipe.stage[name].pictures:
@@ -107,6 +131,7 @@ def _stage(run: Run, name: str) -> Stage:
 
 def _retrieve(run: Run, towers: list[str]) -> None:
     groups = store.read_groups(run.data("04_final").path, "held_out", ["describe"])
+    groups = [group for group in groups if group.pictures][:_GALLERY]
     pictures = store.FinalPictures(run.data("04_final").path)
     scores = {
         name: retrieval.evaluate(run.stage(name) / "model", groups, pictures, run.recipe.seed)
@@ -120,7 +145,7 @@ def facts(run: Run) -> RunFacts:
     """Everything that the report shows, gathered from the run's folder."""
     folder = run.folder / "evaluation"
     answers = read_answers(folder)
-    groups = store.read_groups(run.data("04_final").path, "held_out", tasks(run))
+    groups = _questions(run)
     pictures = store.FinalPictures(run.data("04_final").path)
     shown = {group.id: pictures[group.pictures[0].id] for group in groups if group.pictures}
     manifests = [run.data(stage).manifest() for stage in DATA]

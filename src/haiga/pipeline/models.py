@@ -92,4 +92,3 @@ def _texts(groups: Iterable[Group]) -> Iterator[str]:
             return
         yield from (message.text for message in group.prompt)
         yield from (answer.text for answer in group.answers)
-

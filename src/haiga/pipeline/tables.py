@@ -31,7 +31,9 @@ def summary(run: Run) -> None:
     found = run.folder / "evaluation" / "summary.json"
     if found.exists():
         scores = json.loads(found.read_text(encoding="utf-8"))
-        checks = list(dict.fromkeys(c for by in scores.values() for row in by.values() for c in row))
+        checks = list(
+            dict.fromkeys(c for by in scores.values() for row in by.values() for c in row)
+        )
         rows = [
             [stage, condition, *(_cell(cells.get(check)) for check in checks)]
             for stage, by_condition in scores.items()
