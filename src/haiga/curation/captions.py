@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from haiga.text.haiku import form as haiku_form
 from haiga.text.language import is_in
 
-_URL = re.compile(r"https?://|www\.|\b\S+\.(?:com|org|net|jp|io)\b", re.IGNORECASE)
-_FILE = re.compile(r"(?:[\\/]\S+){2,}|\b(?:IMG|DSC|DSCN|DSCF|PICT|SAM|GOPR)[_-]?\d{3,}|\.(?:jpe?g|png|gif|tiff?|webp)\b", re.IGNORECASE)  # fmt: skip
+Rule: TypeAlias = Callable[[str, str], str | None]
+
+_URL = re.compile(r"https?://|\bwww\.|[\w-]{1,63}\.(?:com|org|net|jp|io)\b", re.IGNORECASE)
+_FILE = re.compile(
+    r"(?:^|\s|\b[a-z]:)[\\/]{1,2}[^\s\\/]+[\\/]\S"  # a path; "red/white/blue" is none
+    r"|\b(?:IMG|DSC|DSCN|DSCF|PICT|SAM|GOPR)[_-]?\d{3,}"  # a camera's name for a picture
+    r"|\w\.(?:jpe?g|png|gif|tiff?|webp)\b",
+    re.IGNORECASE,
+)
 _BOILERPLATE = re.compile(
     r"click (?:here|to)|read more|all rights reserved|untitled|stock photo|placeholder|image not",
     re.IGNORECASE,
 )
 _UNSPACED = {"ja", "zh", "th"}
+_VERDICTS = {
+    "pass": None,
+    "possible": "5-7-5 only in an unusual reading",
+    "unknown": "holds a word whose reading is not known",
+    "fail": "not 5-7-5",
+}
 
 
 def words(text: str, language: str, *, minimum: int = 5, maximum: int = 200) -> str | None:
@@ -43,7 +57,7 @@ def language(text: str, language: str) -> str | None:
 
 def form(text: str, language: str) -> str | None:
     """A haiku of 5-7-5 syllables or morae."""
-    return None if haiku_form(text, language).verdict == "pass" else "not 5-7-5"
+    return _VERDICTS[haiku_form(text, language).verdict]
 
 
 RULES: dict[str, Callable[..., str | None]] = {
@@ -52,3 +66,10 @@ RULES: dict[str, Callable[..., str | None]] = {
     "language": language,
     "form": form,
 }
+
+
+def fault(text: str, language: str, rules: Sequence[Rule]) -> str | None:
+    """Why a text is set aside: it is empty, or the reason of the first rule that it fails."""
+    if not text.strip():
+        return "empty"
+    return next((reason for rule in rules if (reason := rule(text, language))), None)

@@ -1,8 +1,9 @@
-"""Which pictures are the same picture: exact by digest, near by perceptual hash."""
+"""Which rows show the same pictures: by perceptual hash, which copies of one file share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,21 +11,27 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 _BLOCK = 2048
+SAME_SIDE: Final = 8
+"""Rows within this distance stay on one side of a split, also where they are too far apart to be
+dropped: a row dropped by mistake is lost, a row kept with its likeness is not."""
 
 
 def near_pairs(hashes: NDArray[np.uint64], distance: int) -> NDArray[np.int64]:
     """All pairs (i < j) of 64-bit hashes at a Hamming distance of at most `distance`: (P, 2).
 
-    Exact, by comparison of all with all in blocks: n²/2 popcounts, 0.2 s for 10,000 hashes.
+    Exact, by comparison of all with all in square blocks, so that memory does not grow with n:
+    n²/2 popcounts.
     """
-    found = []
-    for start in range(0, len(hashes), _BLOCK):
-        block = hashes[start : start + _BLOCK]
-        others = hashes[start:]
-        near = np.bitwise_count(block[:, None] ^ others[None, :]) <= distance
-        rows, columns = np.nonzero(np.triu(near, k=1))
-        found.append(np.stack([rows + start, columns + start], axis=1))
-    return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.int64)
+    found = [np.zeros((0, 2), dtype=np.int64)]
+    starts = range(0, len(hashes), _BLOCK)
+    for top in starts:
+        for left in range(top, len(hashes), _BLOCK):
+            rows, columns = hashes[top : top + _BLOCK], hashes[left : left + _BLOCK]
+            near = np.bitwise_count(rows[:, None] ^ columns[None, :]) <= distance
+            if left == top:
+                near = np.triu(near, k=1)
+            found.append(np.argwhere(near) + np.array([top, left]))
+    return np.concatenate(found)
 
 
 def clusters(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -40,8 +47,8 @@ def clusters(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
 def survivors(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each item the earlier survivor that makes it a duplicate, or -1 where it survives: (n,).
 
-    Greedy in order: an item falls only to a *survivor* near it, so a chain of small changes (a
-    film) never loses all its members.
+    `pairs` are (earlier, later). Greedy in order: an item falls only to a *survivor* near it, so a
+    chain of small changes (a film) never loses all its members.
     """
     earlier: list[list[int]] = [[] for _ in range(n)]
     for low, high in pairs:
@@ -54,12 +61,45 @@ def survivors(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     return of
 
 
-def find(ids: Sequence[str], phashes: Sequence[str], distance: int) -> tuple[list[int], list[int]]:
-    """For pictures in order: the survivor that each duplicates (-1: none), and its cluster."""
-    hashes = np.array([int(value, 16) for value in phashes], dtype=np.uint64)
-    pairs = near_pairs(hashes, distance)
-    exact: dict[str, int] = {}
-    same = [(exact.setdefault(id_, at), at) for at, id_ in enumerate(ids)]
-    repeats = np.array([pair for pair in same if pair[0] != pair[1]], dtype=np.int64).reshape(-1, 2)
-    pairs = np.concatenate([pairs, repeats])
-    return survivors(len(ids), pairs).tolist(), clusters(len(ids), pairs).tolist()
+def find(rows: Sequence[Sequence[str]], distance: int) -> tuple[list[int], list[int]]:
+    """Which rows only repeat an earlier one, and which belong together.
+
+    Args:
+        rows: the perceptual hashes, 16 hex digits each, of the pictures of each row; at least one.
+        distance: hashes that differ in at most so many bits are the same picture.
+
+    Returns:
+        For each row the earlier surviving row that shows *all* its pictures (-1: there is none),
+        and its cluster: the first of the rows that are linked by *any* picture, at a distance of
+        at most `SAME_SIDE` or `distance`, whichever is larger.
+    """
+    keys = [tuple(row) for row in rows]
+    # Rows of equal hashes count as one, or ten thousand placeholders would make 5e7 pairs.
+    seen = {key: at for at, key in reversed(list(enumerate(keys)))}
+    kinds = {key: n for n, key in enumerate(dict.fromkeys(keys))}
+    first = [seen[key] for key in kinds]
+    repeats, linked = _links(list(kinds), distance)
+    of, cluster = survivors(len(kinds), repeats), clusters(len(kinds), linked)
+    twins = []
+    for at, key in enumerate(keys):
+        kind = kinds[key]
+        original = first[kind] if of[kind] < 0 else first[of[kind]]
+        twins.append(-1 if original == at else original)
+    return twins, [first[cluster[kinds[key]]] for key in keys]
+
+
+def _links(
+    rows: Sequence[Sequence[str]], distance: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs (earlier, later) of rows: the later shows nothing new; the two share a likeness."""
+    sizes = np.array([len(row) for row in rows], dtype=np.int64)
+    owner = np.repeat(np.arange(len(rows)), sizes)
+    hashes = np.array([int(value, 16) for row in rows for value in row], dtype=np.uint64)
+    pictures = near_pairs(hashes, max(distance, SAME_SIDE))
+    pairs = owner[pictures]
+    apart = pairs[:, 0] != pairs[:, 1]
+    same = np.bitwise_count(hashes[pictures[:, 0]] ^ hashes[pictures[:, 1]]) <= distance
+    # (earlier row, later row, picture of the later): once each, however many pictures it is near.
+    shown = np.unique(np.column_stack([pairs, pictures[:, 1]])[apart & same], axis=0)
+    repeats, count = np.unique(shown[:, :2], axis=0, return_counts=True)
+    return repeats[count == sizes[repeats[:, 1]]], pairs[apart]

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import simplejpeg
@@ -16,7 +17,9 @@ from PIL import Image
 from scipy.fft import dctn
 
 from haiga.errors import PictureError
-from haiga.models.pictures import open_picture
+from haiga.models.pictures import MAX_PIXELS, MAX_SIDE, open_picture
+
+Rule: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 
 MEASURE = "pictures/1"
 """Name and version of the measurement: a change of `measure` must change it."""
@@ -65,10 +68,9 @@ def phash(grey: NDArray[np.uint8]) -> int:
 def _small_grey(data: bytes) -> tuple[NDArray[np.uint8], int, int]:
     """A small upright grey image and the full upright size."""
     if data[:2] == b"\xff\xd8":
-        try:
+        # Whatever is odd about it: the reader below knows more kinds, and has the sentences.
+        with suppress(Exception):
             return _small_jpeg(data)
-        except (ValueError, OSError, SyntaxError, Image.DecompressionBombError):
-            pass  # the general reader below knows more kinds of JPEG, and has the sentences
     picture = open_picture(data)
     width, height = picture.size
     picture.thumbnail((128, 128), Image.Resampling.BOX)
@@ -82,6 +84,8 @@ def _small_jpeg(data: bytes) -> tuple[NDArray[np.uint8], int, int]:
         orientation = header.getexif().get(_EXIF_ORIENTATION, 1)
     if min(width, height) < 64:
         raise ValueError("too small to decode at 1/8")
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise ValueError("what training would refuse must not pass here")
     grey = simplejpeg.decode_jpeg(data, colorspace="GRAY", min_height=1, min_width=1)[:, :, 0]
     if orientation in _UPRIGHT:
         grey = np.ascontiguousarray(_UPRIGHT[orientation](grey))
@@ -110,3 +114,14 @@ def blank(measured: Mapping[str, Any], *, contrast: float = 0.02) -> str | None:
 
 
 RULES: dict[str, Callable[..., str | None]] = {"side": side, "aspect": aspect, "blank": blank}
+
+
+def fault(pictures: Sequence[Mapping[str, Any]], rules: Sequence[Rule]) -> str | None:
+    """Why a row must go: the first fault among the measurements of its pictures."""
+    for values in pictures:
+        if "error" in values:
+            return "unreadable"
+        for rule in rules:
+            if reason := rule(values):
+                return reason
+    return None

@@ -1,34 +1,34 @@
 """From a source to groups: 00_raw, 01_filtered, 02_captioned, 03_quality_checked, 04_final.
 
 Every stage is a folder with a manifest; a stage whose manifest fits is not run again. A row that
-leaves has its reason in the stage's `dropped`; a caption that leaves while its picture stays is
-counted in the stage's `quality`.
+leaves is in the stage's `dropped` with its reason; a text that leaves while its row stays is kept
+beside the row, as `caption_fault`, `failures` or `set_aside`. A stage's quality is the mean share
+of a kept row's texts that it left standing.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from typing import Any
 
-from haiga.curation import duplicates, pictures
+from haiga.curation import captions, duplicates, pictures
+from haiga.curation.asking import Spend, ask
+from haiga.curation.breaker import stop_if_most_fail
 from haiga.curation.groups import groups_of
 from haiga.curation.measurements import measured
 from haiga.curation.split import split
-from haiga.errors import TeacherError
 from haiga.events import Sink
 from haiga.records import Group
 from haiga.sources import Found
 from haiga.store import Folder, PictureFiles, write_final
-from haiga.teachers import Request, Teacher
-from haiga.teachers.tasks import draw_instruction
+from haiga.teachers import Teacher
 
 SHARD = 256
+PAID_SHARD = 32
+"""Rows whose calls may have to be paid again after a kill."""
 Row = dict[str, Any]
-TextRule = Callable[[str, str], str | None]
-PictureRule = Callable[[Mapping[str, Any]], str | None]
 
 
 def gather(
@@ -44,21 +44,24 @@ def gather(
     files = PictureFiles(raw.path)
     with raw.writer("00_raw", options, {}) as writer:
         shard = next(n for n in count() if not writer.has(n))
-        things = found(shard * SHARD)
+        done = shard * SHARD
+        things = found(done)
         while chunk := list(islice(things, SHARD)):
-            rows = [
-                {
-                    "id": thing.id,
-                    "pictures": [files.add(data, suffix) for data, suffix in thing.pictures],
-                    "caption": thing.caption,
-                    "language": thing.language,
-                    "meta": json.dumps(thing.meta, ensure_ascii=False),
-                }
-                for thing in chunk
-            ]
-            writer.write(shard, rows, [])
+            writer.write(shard, [_raw_row(thing, files) for thing in chunk], [])
             shard += 1
-            emit({"kind": "progress", "stage": "00_raw", "done": (shard - 1) * SHARD + len(rows)})
+            done += len(chunk)
+            emit({"kind": "progress", "stage": "00_raw", "done": done})
+    emit({"kind": "progress", "stage": "00_raw", "done": done, "total": done})
+
+
+def _raw_row(thing: Found, files: PictureFiles) -> Row:
+    return {
+        "id": thing.id,
+        "pictures": [files.add(data, suffix) for data, suffix in thing.pictures],
+        "caption": thing.caption,
+        "language": thing.language,
+        "meta": json.dumps(thing.meta, ensure_ascii=False),
+    }
 
 
 def filter_rows(
@@ -66,8 +69,8 @@ def filter_rows(
     target: Folder,
     options: Mapping[str, Any],
     *,
-    picture_rules: Sequence[PictureRule],
-    caption_rules: Sequence[TextRule],
+    picture_rules: Sequence[pictures.Rule],
+    caption_rules: Sequence[captions.Rule],
     hamming: int,
     emit: Sink,
 ) -> None:
@@ -80,44 +83,66 @@ def filter_rows(
     if target.is_complete("01_filtered", options, parents):
         return
     rows = list(raw.rows())
-    ids = [id_ for row in rows for id_ in row["pictures"]]
-    files = PictureFiles(raw.path)
-    done = Counter[str]()
+    ids = list(dict.fromkeys(id_ for row in rows for id_ in row["pictures"]))
+    done = 0
 
     def progress(number: int) -> None:
-        done["pictures"] += number
-        emit(
-            {
-                "kind": "progress",
-                "stage": "01_filtered",
-                "done": done["pictures"],
-                "total": len(ids),
-            }
-        )
+        nonlocal done
+        done += number
+        emit({"kind": "progress", "stage": "01_filtered", "done": done, "total": len(ids)})
 
     values = measured(
         target.path.parent / "measurements",
         pictures.MEASURE,
         ids,
-        files,
+        PictureFiles(raw.path),
         pictures.measure,
         progress=progress,
     )
-    reasons, clusters = _decide(rows, values, picture_rules, hamming)
+    verdicts = _verdicts(rows, values, picture_rules, hamming)
 
-    def decide(at: int, row: Row) -> Row:
-        measurements = _json({id_: values[id_] for id_ in row["pictures"]})
-        if reason := reasons[at]:
-            return {**row, "reason": reason, "measurements": measurements}
-        fault = _text_fault(row["caption"], row["language"], caption_rules)
+    def decide(at: int) -> Row:
+        row, verdict = rows[at], verdicts[at]
+        taken = {id_: values[id_] for id_ in row["pictures"]}
+        measurements = json.dumps(taken, ensure_ascii=False)
+        if "reason" in verdict:
+            return {**row, **verdict, "measurements": measurements}
+        fault = captions.fault(row["caption"], row["language"], caption_rules)
         return {
             **row,
-            "cluster": clusters.get(at, row["id"]),
+            **verdict,
             "caption_fault": fault or "",
+            "quality": float(fault is None) if row["caption"] else None,
             "measurements": measurements,
         }
 
-    _sweep(target, "01_filtered", options, parents, rows, decide)
+    _sweep(target, "01_filtered", options, parents, len(rows), decide)
+
+
+def _verdicts(
+    rows: Sequence[Row],
+    values: Mapping[str, Mapping[str, Any]],
+    rules: Sequence[pictures.Rule],
+    hamming: int,
+) -> list[dict[str, str]]:
+    """For each row why it must go ("reason"), or the "cluster" that it belongs to."""
+    verdicts = [{"cluster": row["id"]} for row in rows]
+    standing = []
+    for at, row in enumerate(rows):
+        if reason := pictures.fault([values[id_] for id_ in row["pictures"]], rules):
+            verdicts[at] = {"reason": reason}
+        elif row["pictures"]:
+            standing.append(at)
+    hashes = [[values[id_]["phash"] for id_ in rows[at]["pictures"]] for at in standing]
+    twins, clusters = duplicates.find(hashes, hamming)
+    for at, twin, cluster in zip(standing, twins, clusters, strict=True):
+        verdicts[at] = {"cluster": rows[standing[cluster]]["id"]}
+        if twin >= 0:
+            other = rows[standing[twin]]
+            same = rows[at]["pictures"] == other["pictures"]
+            reason = "same file as another" if same else f"near-duplicate (Hamming <= {hamming})"
+            verdicts[at] = {"reason": reason, "duplicate_of": other["id"]}
+    return verdicts
 
 
 def caption(
@@ -125,34 +150,68 @@ def caption(
     target: Folder,
     options: Mapping[str, Any],
     *,
-    teacher: Teacher,
+    teacher: Teacher | None,
     tasks: Sequence[str],
     answers: int,
     emit: Sink,
-    spend: Callable[[Mapping[str, Any]], None],
+    spend: Spend,
 ) -> None:
     """02_captioned: the source's own caption, and the teacher's answers to each task.
 
-    A call that failed drops nothing but itself: the row keeps its other answers; a row left with
-    no answer at all is dropped with the teacher's words. `spend` is told of every paid call.
+    A call that failed drops nothing but itself: the row keeps its other texts, and the teacher's
+    words in `failures`; a row left with no text at all is dropped. `spend` is told of every paid
+    call.
+
+    Raises:
+        DataError: most calls failed.
     """
     parents = {"01_filtered": filtered.fingerprint()}
     if target.is_complete("02_captioned", options, parents):
         return
     rows = list(filtered.rows())
     files = PictureFiles(filtered.path.parent / "00_raw")
+    failed: list[str] = []
+    calls = len(tasks) * answers if teacher else 0
+    asked = 0
 
-    def decide(at: int, row: Row) -> Row:
-        texts, faults = _ask(teacher, row, files, tasks, answers, spend)
-        if row["caption"] and not row["caption_fault"]:
-            texts.insert(0, {"task": "describe", "source": "source", "text": row["caption"]})
-        if at % 64 == 0:
-            emit({"kind": "progress", "stage": "02_captioned", "done": at, "total": len(rows)})
-        if texts:
-            return {**row, "answers": texts, "failures": faults}
-        return {**row, "reason": faults[0] if faults else "no caption and no task"}
+    def decide(at: int) -> Row:
+        nonlocal asked
+        row = rows[at]
+        texts: list[dict[str, str]] = []
+        failures: list[str] = []
+        if teacher:
+            texts, failures = ask(teacher, row, files, tasks=tasks, answers=answers, spend=spend)
+            failed.extend(failures)
+            asked += calls
+            stop_if_most_fail("calls to the teacher", failed, asked)
+        if (at + 1) % PAID_SHARD == 0 or at + 1 == len(rows):
+            emit({"kind": "progress", "stage": "02_captioned", "done": at + 1, "total": len(rows)})
+        return _with_texts(row, texts, failures, calls)
 
-    _sweep(target, "02_captioned", options, parents, rows, decide)
+    _sweep(target, "02_captioned", options, parents, len(rows), decide, PAID_SHARD)
+    _warn_of_failures(target, emit)
+
+
+def _with_texts(row: Row, texts: list[dict[str, str]], failures: list[str], calls: int) -> Row:
+    row = {**row, "failures": failures, "quality": 1 - len(failures) / calls if calls else None}
+    if row["caption"] and not row["caption_fault"]:
+        texts = [{"task": "describe", "source": "source", "text": row["caption"]}, *texts]
+    if texts:
+        return {**row, "answers": texts}
+    if failures:
+        return {**row, "reason": "every call to the teacher failed"}
+    fault = f"the source's caption: {row['caption_fault']}" if row["caption"] else "no caption"
+    return {**row, "reason": f"no text ({fault})"}
+
+
+def _warn_of_failures(captioned: Folder, emit: Sink) -> None:
+    """Name the calls that failed, in this session and in those before."""
+    where = {row["id"]: row["failures"] for row in (*captioned.rows(), *captioned.dropped())}
+    failures = [(id_, failure) for id_, each in where.items() for failure in each or ()]
+    if failures:
+        id_, failure = failures[0]
+        text = f"{len(failures)} calls to the teacher failed; the first, on {id_}, with: {failure}"
+        emit({"kind": "warning", "stage": "02_captioned", "text": text})
 
 
 def check_captions(
@@ -160,25 +219,29 @@ def check_captions(
     target: Folder,
     options: Mapping[str, Any],
     *,
-    rules: Mapping[str, Sequence[TextRule]],
+    rules: Mapping[str, Sequence[captions.Rule]],
 ) -> None:
     """03_quality_checked: the rules of each task on its texts; a text that fails is set aside."""
     parents = {"02_captioned": captioned.fingerprint()}
     if target.is_complete("03_quality_checked", options, parents):
         return
+    rows = list(captioned.rows())
 
-    def decide(at: int, row: Row) -> Row:
-        judged = [
-            (text, _text_fault(text["text"], row["language"], rules.get(text["task"], ())))
-            for text in row["answers"]
-        ]
-        good = [text for text, fault in judged if fault is None]
-        bad = [f"{text['task']}: {fault}" for text, fault in judged if fault is not None]
+    def decide(at: int) -> Row:
+        good, bad = [], []
+        for text in rows[at]["answers"]:
+            task = text["task"]
+            fault = captions.fault(text["text"], rows[at]["language"], rules.get(task, ()))
+            if fault is None:
+                good.append(text)
+            else:
+                bad.append({**text, "reason": fault})
+        row = {**rows[at], "answers": good, "set_aside": bad}
         if good:
-            return {**row, "answers": good, "set_aside": bad}
-        return {**row, "reason": bad[0]}
+            return {**row, "quality": len(good) / (len(good) + len(bad))}
+        return {**row, "reason": f"{bad[0]['task']}: {bad[0]['reason']}"}
 
-    _sweep(target, "03_quality_checked", options, parents, list(captioned.rows()), decide)
+    _sweep(target, "03_quality_checked", options, parents, len(rows), decide)
 
 
 def finalise(
@@ -191,6 +254,8 @@ def finalise(
 ) -> None:
     """04_final: groups, split by cluster, with their pictures inside."""
     parents = {"03_quality_checked": checked.fingerprint()}
+    if target.is_complete("04_final", options, parents):
+        return
     rows = list(checked.rows())
     where = split([row["cluster"] for row in rows], sizes, seed)
     groups: dict[str, list[Group]] = {name: [] for name in ("train", *sizes)}
@@ -207,92 +272,15 @@ def _sweep(
     stage: str,
     options: Mapping[str, Any],
     parents: Mapping[str, str],
-    rows: Sequence[Row],
-    decide: Callable[[int, Row], Row],
+    rows: int,
+    decide: Callable[[int], Row],
+    size: int = SHARD,
 ) -> None:
-    """Shard by shard, what `decide(index, row)` makes of each row; one with a "reason" is dropped."""
+    """Shard by shard what `decide` makes of each row; one with a "reason" is dropped."""
     with target.writer(stage, options, parents) as writer:
-        for shard, start in enumerate(range(0, len(rows), SHARD)):
+        for shard, start in enumerate(range(0, rows, size)):
             if writer.has(shard):
                 continue
-            decided = [decide(at, rows[at]) for at in range(start, min(start + SHARD, len(rows)))]
+            decided = [decide(at) for at in range(start, min(start + size, rows))]
             kept = [row for row in decided if "reason" not in row]
             writer.write(shard, kept, [row for row in decided if "reason" in row])
-
-
-def _decide(
-    rows: Sequence[Row],
-    values: Mapping[str, Mapping[str, Any]],
-    rules: Sequence[PictureRule],
-    hamming: int,
-) -> tuple[list[str | None], dict[int, str]]:
-    """Why each row must go (None: it stays), and the duplicate cluster of each row that was compared."""
-    reasons = [_picture_fault(row, values, rules) for row in rows]
-    standing = [at for at, reason in enumerate(reasons) if reason is None and rows[at]["pictures"]]
-    first = [rows[at]["pictures"][0] for at in standing]
-    twin, cluster = duplicates.find(first, [values[id_]["phash"] for id_ in first], hamming)
-    for at, of in zip(standing, twin, strict=True):
-        if of >= 0:
-            exact = rows[at]["pictures"][0] == rows[standing[of]]["pictures"][0]
-            reasons[at] = (
-                "same file as another" if exact else f"near-duplicate (Hamming <= {hamming})"
-            )
-    return reasons, {
-        at: rows[standing[label]]["id"] for at, label in zip(standing, cluster, strict=True)
-    }
-
-
-def _ask(
-    teacher: Teacher,
-    row: Row,
-    files: Mapping[str, bytes],
-    tasks: Sequence[str],
-    answers: int,
-    spend: Callable[[Mapping[str, Any]], None],
-) -> tuple[list[dict[str, str]], list[str]]:
-    texts, faults = [], []
-    meta = json.loads(row["meta"])
-    data = tuple(files[id_] for id_ in row["pictures"])
-    for task in tasks:
-        for number in range(answers):
-            prompt = draw_instruction(task, row["language"], lambda n: 0)
-            request = Request(task, prompt, row["language"], data, number, meta)
-            try:
-                response = teacher.ask(request)
-            except TeacherError as error:
-                faults.append(f"{task}: {error}")
-                continue
-            if response.dollars:
-                spend(
-                    {
-                        "row": row["id"],
-                        "task": task,
-                        "model": response.model,
-                        "usd": response.dollars,
-                    }
-                )
-            texts.append({"task": task, "source": teacher.name, "text": response.text})
-    unique = {(text["task"], text["text"]): text for text in texts}
-    return list(unique.values()), faults
-
-
-def _picture_fault(
-    row: Row, values: Mapping[str, Mapping[str, Any]], rules: Sequence[PictureRule]
-) -> str | None:
-    for id_ in row["pictures"]:
-        if "error" in values[id_]:
-            return "unreadable"
-        for rule in rules:
-            if reason := rule(values[id_]):
-                return reason
-    return None
-
-
-def _text_fault(text: str, language: str, rules: Sequence[TextRule]) -> str | None:
-    if not text.strip():
-        return "empty"
-    return next((reason for rule in rules if (reason := rule(text, language))), None)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -13,8 +13,10 @@ def split(clusters: Sequence[str], sizes: Mapping[str, int], seed: int) -> list[
     """The split of each row: one of `sizes` (name -> rows wanted), else "train".
 
     Near-duplicates share a cluster, and a cluster never straddles a split. Clusters are taken in an
-    order drawn from `seed`; one that would overfill a split is passed over, so each split has
-    exactly the size that was asked for whenever single rows are left.
+    order drawn from `seed`; one that would overfill a split is passed over.
+
+    Raises:
+        DataError: there are too few rows, or the clusters are too large for the sizes.
     """
     names = sorted(set(clusters))
     members: dict[str, int] = dict.fromkeys(names, 0)
@@ -36,6 +38,11 @@ def split(clusters: Sequence[str], sizes: Mapping[str, int], seed: int) -> list[
                 where[cluster] = name
                 left[name] = room - members[cluster]
                 break
+    if short := {name: room for name, room in left.items() if room}:
+        raise DataError(
+            f"The split cannot be filled: {_list(short)} rows are missing, and every cluster of "
+            "near-duplicates that is left is larger than that. Ask for other sizes under [split]."
+        )
     return [where.get(cluster, "train") for cluster in clusters]
 
 

@@ -56,12 +56,13 @@ def curate(run: Run) -> None:
 
 
 def teach(run: Run) -> None:
-    """02_captioned: the teacher's answers; every paid call goes to ledger.jsonl."""
+    """02_captioned: the teacher's answers, if there is one; paid calls go to ledger.jsonl."""
     section = run.recipe.teach
     options: dict[str, Any] = {"teacher": None, "tasks": [], "answers": 0}
+    teacher = None
     if section is not None:
         options = section.model_dump(mode="json")
-    teacher = bind(TEACHERS, options["teacher"] or {"name": "poet"}, "teach.teacher")()
+        teacher = bind(TEACHERS, section.teacher, "teach.teacher")()
     curation.caption(
         run.data("01_filtered"),
         run.data("02_captioned"),

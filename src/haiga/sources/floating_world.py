@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from random import Random
@@ -35,8 +37,8 @@ def floating_world(
     After them come `texts` scenes without a picture, described in words: what the world's language
     model grows up on. `languages` take turns, in place of the recipe's one.
 
-    Each item stands on its own (it depends on the seed and its index only), so that any number of
-    processes may draw them and an interrupted gathering goes on where it stopped.
+    Each item stands on its own (it depends on the options and its index only), so that any number
+    of processes may draw them and an interrupted gathering goes on where it stopped.
     """
     spoken = languages or (language,)
     jobs = [(seed, spoken[at % len(spoken)], faults, at, prints) for at in range(skip, prints)]
@@ -44,10 +46,22 @@ def floating_world(
         yield from map(_print, jobs)
     else:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(_WORKERS, mp_context=context) as pool:
+        with ProcessPoolExecutor(_WORKERS, context, initializer=_leave_with_parent) as pool:
             yield from pool.map(_print, jobs, chunksize=_CHUNK)
     for at in range(max(skip, prints), prints + texts):
         yield _words(seed, spoken[at % len(spoken)], at)
+
+
+def _leave_with_parent() -> None:
+    """End this worker when its parent is killed; it would wait for work for ever."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _print(job: tuple[int, str, float, int, int]) -> Found:
@@ -61,7 +75,7 @@ def _print(job: tuple[int, str, float, int, int]) -> Found:
         data, suffix = fault_maker.spoil(fault, data, suffix, seed, index)
     told = scene(seed, prints + index) if fault == fault_maker.WRONG_CAPTION else truth
     caption = POETS["describe"](told, language, np.random.default_rng((seed, index, 1)))
-    if fault in fault_maker.TEXT_FAULTS:
+    if fault and fault in fault_maker.TEXT_FAULTS:
         caption = fault_maker.TEXT_FAULTS[fault](caption, Random(index))
     return Found(
         id=f"{seed}-{index:06d}",

@@ -40,6 +40,7 @@ class Response:
 class Teacher(Protocol):
     """Whoever answers."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def ask(self, request: Request) -> Response: ...

@@ -8,7 +8,7 @@ import numpy as np
 
 from haiga.errors import TeacherError
 from haiga.teachers.client import Request, Response
-from haiga.world.poets import POETS
+from haiga.world.poets import LANGUAGES, POETS
 from haiga.world.scenes import Scene
 
 
@@ -23,6 +23,11 @@ class Poet:
             raise TeacherError(
                 f"teach.tasks: the poet does not write {request.task!r}; it writes: "
                 f"{', '.join(sorted(POETS))}."
+            )
+        if request.language not in LANGUAGES:
+            raise TeacherError(
+                f"language: the poet does not write in {request.language!r}; it writes in: "
+                f"{', '.join(LANGUAGES)}."
             )
         if "scene" not in request.meta:
             raise TeacherError(
