@@ -1,12 +1,16 @@
 """The command line: it parses words, calls one function, and prints one table.
 
 A HaigaError is printed as its sentence and ends with 2; Ctrl-C ends with 130. Anything else is a
-mistake of ours and shows its traceback.
+mistake of ours and shows its traceback. What a command needs is imported inside it, so that help
+and faults of spelling come at once.
 """
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,14 +30,20 @@ app = typer.Typer(
 )
 
 RecipePath = Annotated[Path, typer.Argument(help="A recipe, a TOML file.", metavar="RECIPE")]
+ModelPath = Annotated[
+    Path, typer.Argument(help="A run's folder, a stage, or a checkpoint.", metavar="MODEL")
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", help="Change one value: a.b=c. May be repeated.", metavar="A.B=C"),
 ]
-Workdir = Annotated[Path, typer.Option(help="Where runs/<name> is made.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, do nothing.")]
+Workdir = Annotated[Path, typer.Option(help="The folder in which the run's own folder is made.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what is complete and what would be made; do nothing.")
+]
 Rebuild = Annotated[
-    bool, typer.Option("--rebuild", help="Make again what the recipe has changed, and what follows.")
+    bool,
+    typer.Option("--rebuild", help="Make again what the recipe has changed, and what follows."),
 ]
 RUNS = Path("runs")
 
@@ -47,13 +57,13 @@ def run(
     rebuild: Rebuild = False,
 ) -> None:
     """Everything, from pictures to report; goes on where it stopped."""
+    opened = _begin(recipe, set_, workdir, dry_run=dry_run, rebuild=rebuild)
+    if opened is None:
+        return
     from haiga.pipeline import judge, tables
     from haiga.pipeline.data import make_data
     from haiga.pipeline.models import make_base, train
 
-    opened = _open(recipe, set_, workdir, rebuild=rebuild)
-    if dry_run:
-        return _dry(opened)
     make_data(opened)
     make_base(opened)
     train(opened)
@@ -71,7 +81,7 @@ def check(recipe: RecipePath, set_: Overrides = None) -> None:
 
     for line in check_recipe(load(recipe, set_ or [])):
         _say(line)
-    _say(f"{recipe} is in order.", f"Next: haiga run {recipe}")
+    _say(f"{recipe} is in order.", f"Next: haiga run {_words(recipe, set_)}")
 
 
 @app.command()
@@ -85,15 +95,23 @@ def plan(recipe: RecipePath, set_: Overrides = None) -> None:
 
 
 @app.command()
-def curate(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) -> None:
+def curate(
+    recipe: RecipePath,
+    set_: Overrides = None,
+    workdir: Workdir = RUNS,
+    dry_run: DryRun = False,
+    rebuild: Rebuild = False,
+) -> None:
     """Gather pictures, teach, and split: the data folders alone."""
+    opened = _begin(recipe, set_, workdir, dry_run=dry_run, rebuild=rebuild)
+    if opened is None:
+        return
     from haiga.pipeline import tables
     from haiga.pipeline.data import make_data
 
-    opened = _open(recipe, set_, workdir)
     make_data(opened)
     tables.funnel(opened)
-    _say(f"Next: haiga train {recipe}")
+    _say(f"Next: haiga train {_words(recipe, set_, workdir)}")
 
 
 @app.command()
@@ -105,40 +123,44 @@ def train(
     rebuild: Rebuild = False,
 ) -> None:
     """The stages, on data that is there."""
+    opened = _begin(recipe, set_, workdir, needs="train", dry_run=dry_run, rebuild=rebuild)
+    if opened is None:
+        return
     from haiga.pipeline import models
 
-    opened = _open(recipe, set_, workdir, rebuild=rebuild)
-    if dry_run:
-        return _dry(opened)
     models.make_base(opened)
     models.train(opened)
-    _say(f"Next: haiga evaluate {recipe}")
+    _say(f"Next: haiga evaluate {_words(recipe, set_, workdir)}")
 
 
 @app.command()
 def evaluate(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) -> None:
     """Every stage under every condition, on the held-out pictures."""
+    opened = _begin(recipe, set_, workdir, needs="evaluate")
+    if opened is None:
+        return
     from haiga.pipeline import judge, tables
 
-    opened = _open(recipe, set_, workdir)
     judge.evaluate(opened)
     tables.summary(opened)
-    _say(f"Next: haiga report {recipe}")
+    _say(f"Next: haiga report {_words(recipe, set_, workdir)}")
 
 
 @app.command()
 def report(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) -> None:
     """One HTML file of what was run and what it shows."""
+    opened = _begin(recipe, set_, workdir, needs="report")
+    if opened is None:
+        return
     from haiga.pipeline import judge
 
-    opened = _open(recipe, set_, workdir)
     path = judge.report(opened)
     _say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
 
 
 @app.command()
 def write(
-    model: Annotated[Path, typer.Argument(help="A run's folder, a stage, or a checkpoint.")],
+    model: ModelPath,
     pictures: Annotated[list[Path], typer.Argument(help="Picture files.", metavar="PICTURE…")],
     task: Annotated[str | None, typer.Option(help="What to write, if not what it learned.")] = None,
     language: Annotated[str | None, typer.Option(help="The language to ask in.")] = None,
@@ -146,65 +168,101 @@ def write(
     """The model answers pictures."""
     from haiga.serving.answer import answer
 
-    failed = 0
+    failed = False
     for name, text, error in answer(model, pictures, task=task, language=language):
-        failed += error is not None
-        if len(pictures) > 1:
-            _say(f"{name}:")
-        _say(text if error is None else f"{error}", error=error is not None)
+        if error is not None:
+            failed = True
+            _say(str(error), error=True)
+        else:
+            _say(*([f"{name}:"] if len(pictures) > 1 else []), text)
     if failed:
         raise typer.Exit(2)
 
 
 @app.command()
 def export(
-    model: Annotated[Path, typer.Argument(help="A run's folder, a stage, or a checkpoint.")],
-    folder: Annotated[Path, typer.Argument(help="Where the checkpoint is written.")],
+    model: ModelPath,
+    folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="FOLDER")],
 ) -> None:
     """A standard checkpoint, reloaded and compared before it is called done."""
-    from haiga.models.export import export as export_model
-    from haiga.serving.answer import open_model
+    from haiga.serving.opened import export as export_model
 
-    export_model(open_model(model).vlm, folder)
+    export_model(model, folder)
     _say(f"{folder} loads as AutoModelForImageTextToText and writes the same as {model}.")
 
 
-def _open(
-    recipe: Path, overrides: list[str] | None, workdir: Path, *, rebuild: bool = False
-) -> Run:
-    """The run of a recipe, checked, with its folder and its console."""
+def _begin(
+    recipe: Path,
+    overrides: list[str] | None,
+    workdir: Path,
+    *,
+    needs: str | None = None,
+    dry_run: bool = False,
+    rebuild: bool = False,
+) -> Run | None:
+    """The run of a recipe, checked, with what the command needs; None after a dry run."""
+    from haiga.pipeline import run, standing, tables
     from haiga.pipeline.check import check as check_recipe
-    from haiga.pipeline.run import start
     from haiga.recipe.load import load
 
     loaded = load(recipe, overrides or [])
     check_recipe(loaded)
-    return start(loaded, workdir, rebuild=rebuild)
+    opened = run.open_run(loaded, workdir, rebuild=rebuild)
+    if needs is not None:
+        standing.require(opened, needs, _words(recipe, overrides, workdir))
+    if dry_run:
+        tables.standing(standing.standing(opened))
+        _say("Nothing was done.")
+        return None
+    run.keep_recipe(opened)
+    return opened
 
 
-def _dry(opened: Run) -> None:
-    _say(f"Nothing was done. {opened.folder} would be filled or completed.")
+def _words(recipe: Path, overrides: list[str] | None, workdir: Path = RUNS) -> str:
+    """What a next command must be given to speak of the same run."""
+    words = [str(recipe)]
+    for override in overrides or []:
+        words += ["--set", override]
+    if workdir != RUNS:
+        words += ["--workdir", str(workdir)]
+    return shlex.join(words)
 
 
 def _say(*lines: str, error: bool = False) -> None:
     for line in lines:
-        print(line, file=sys.stderr if error else sys.stdout)
+        print(line, file=sys.stderr if error else sys.stdout, flush=True)
 
 
-def main() -> None:
-    """The entry point: errors for people become sentences."""
+def quiet() -> None:
+    """The libraries below keep to errors, and draw no bars of their own.
+
+    By the variables that they read when they are imported, so this must come first; whoever has
+    set one keeps what they set.
+    """
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The entry point: errors for people become sentences. Returns the exit code."""
+    quiet()
     try:
-        app(standalone_mode=False)
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
     except HaigaError as error:
         _say(str(error), error=True)
-        sys.exit(2)
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
+        return 2
     except (KeyboardInterrupt, typer.Abort):
         _say("Stopped. The same command goes on from here.", error=True)
-        sys.exit(130)
+        return 130
+    except BrokenPipeError:
+        # Whoever read has left; the flush at exit must not complain about it either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own: a wrong option
             raise
         _say(error.format_message(), error=True)
-        sys.exit(2)
+        return 2

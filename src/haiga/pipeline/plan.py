@@ -9,7 +9,7 @@ from transformers import AutoConfig
 
 from haiga.errors import RecipeError
 from haiga.models import known
-from haiga.pipeline.run import checkpoint
+from haiga.pipeline.run import FRESH, checkpoint
 from haiga.planning.parameters import Plan, StageShape
 from haiga.planning.parameters import plan as count
 from haiga.recipe.schema import Recipe
@@ -21,7 +21,7 @@ def plan(recipe: Recipe) -> Plan:
     Raises:
         RecipeError: the recipe trains its parts from nothing, so that there is nothing to assemble.
     """
-    if recipe.model.tower == "world:fresh":
+    if recipe.model.tower == FRESH:
         raise RecipeError(
             f"{recipe.name} trains a tower and a language model apart; there is no assembled model "
             "to plan. Plan a recipe whose stages are of the part 'vlm'."

@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import haiga.world
 from haiga import store
 from haiga.errors import RecipeError
 from haiga.events import Sink
 from haiga.pipeline.console import console
 from haiga.recipe.load import dump
+from haiga.recipe.names import did_you_mean, listed
 from haiga.recipe.schema import Recipe, Stage
 from haiga.store import Folder
-from haiga.world.base import WEIGHTS
 
 DATA = ("00_raw", "01_filtered", "02_captioned", "03_quality_checked", "04_final")
-_WORLD = {"world:tower": WEIGHTS / "tower", "world:language": WEIGHTS / "language"}
+FRESH = "world:fresh"
+"""As tower and language model: new weights of the world's own architecture, for its base recipe."""
+_WEIGHTS = Path(haiga.world.__file__).parent / "weights"
+_WORLD = {"world:tower": _WEIGHTS / "tower", "world:language": _WEIGHTS / "language"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Run:
 
     recipe: Recipe
     folder: Path
-    """`<workdir>/<name>`: may be moved to another machine between stages; holds no absolute path."""
+    """`<workdir>/<name>`. It may be moved between stages: no file in it holds an absolute path."""
     emit: Sink
     rebuild: bool = False
     """Make complete folders anew where the recipe has changed, instead of stopping."""
@@ -48,16 +52,30 @@ class Run:
 
 
 def checkpoint(name: str) -> str | Path:
-    """Where a model of the recipe is: the world's own, a folder, or a name on the hub."""
+    """Where a model of the recipe is: the world's own, a folder, or a name on the hub.
+
+    Raises:
+        RecipeError: it is none of these.
+    """
     if name in _WORLD:
         if not _WORLD[name].is_dir():
             raise RecipeError(f"{name} is not part of this installation ({_WORLD[name]}).")
         return _WORLD[name]
-    return Path(name) if Path(name).is_dir() else name
+    if name.startswith("world:"):
+        near = did_you_mean(name, _WORLD)
+        raise RecipeError(f"The world has no {name!r}{near}; it has: {listed(_WORLD)}.")
+    if Path(name).is_dir():
+        return Path(name)
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise RecipeError(f"There is no folder {name}. Name a checkpoint's folder or a hub model.")
+    return name
 
 
-def start(recipe: Recipe, workdir: Path, *, rebuild: bool = False) -> Run:
-    """The run of a recipe under `workdir`, its folder made and the resolved recipe kept in it."""
-    folder = workdir / recipe.name
-    store.write_atomically(folder / "recipe.toml", dump(recipe).encode())
-    return Run(recipe, folder, console(), rebuild)
+def open_run(recipe: Recipe, workdir: Path, *, rebuild: bool = False) -> Run:
+    """The run of a recipe under `workdir`. Nothing is written."""
+    return Run(recipe, workdir / recipe.name, console(), rebuild)
+
+
+def keep_recipe(run: Run) -> None:
+    """Write the resolved recipe into the run's folder."""
+    store.write_atomically(run.folder / "recipe.toml", dump(run.recipe).encode())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from haiga.pipeline.run import DATA, Run
-from haiga.planning.parameters import Plan
+
+if TYPE_CHECKING:
+    from haiga.planning.parameters import Plan
 
 
 def funnel(run: Run) -> None:
@@ -24,6 +27,12 @@ def funnel(run: Run) -> None:
         reasons = ", ".join(f"{reason} {count}" for reason, count in manifest.reasons.items())
         rows.append([stage, *(f"{counts[key]:,}" for key in ("in", "kept", "dropped")), reasons])
     show(["stage", "in", "kept", "dropped", "why"], rows)
+
+
+def standing(parts: Mapping[str, bool]) -> None:
+    """Every part of a run, and whether it is there."""
+    rows = [[part, "complete" if done else "would be made"] for part, done in parts.items()]
+    show(["part", "state"], rows)
 
 
 def summary(run: Run) -> None:

@@ -1,0 +1,1 @@
+"""A trained model at work: opened by its folder, answering pictures."""

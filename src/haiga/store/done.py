@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from haiga.store.files import read_json, write_json
 from haiga.store.folder import finish
 from haiga.store.manifest import Manifest, matches, plan
 
@@ -21,6 +23,29 @@ def is_complete(
 ) -> bool:
     """Whether a folder is complete and was made of exactly this; see `Folder.is_complete`."""
     return matches(folder, plan(stage, options, parents, code), rebuild)
+
+
+def begin(
+    folder: Path,
+    stage: str,
+    options: Mapping[str, Any],
+    parents: Mapping[str, str],
+    *,
+    code: str = "1",
+) -> None:
+    """Make a folder ready to be filled.
+
+    What the same plan left there stays, to go on from; what another plan left is deleted, its
+    manifest first.
+    """
+    wanted = plan(stage, options, parents, code)
+    before = read_json(folder / "plan.json")
+    if before is not None and before.get("fingerprint") == wanted["fingerprint"]:
+        return
+    (folder / "manifest.json").unlink(missing_ok=True)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    write_json(folder / "plan.json", wanted)
 
 
 def complete(

@@ -118,8 +118,8 @@ def _drift(folder: Path, manifest: Manifest, wanted: Mapping[str, Any]) -> str:
         [
             f"{folder} is complete, but was made otherwise than is asked for now:",
             *(f"  {line}" for line in lines),
-            "Change it back, use another --workdir, or ask for a rebuild (rebuild=True), which "
-            "deletes what is there.",
+            "Change it back, use another --workdir, or add --rebuild, which deletes what is there "
+            "and makes it again.",
         ]
     )
 

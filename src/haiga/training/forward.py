@@ -1,7 +1,7 @@
 """Columns: what an objective names in its signature, computed by one forward pass.
 
-A column is a function, too, and its parameters name what *it* needs: the givens `model` and `batch`,
-or other columns. A column that two others need is computed once.
+A column is a function, too, and its parameters name what *it* needs: the givens `model` and
+`batch`, or other columns. A column that two others need is computed once.
 """
 
 from __future__ import annotations

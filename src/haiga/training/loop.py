@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
@@ -89,20 +89,11 @@ def fit(
         micro = batches(step)
         if step == 0 and hooks.first:
             hooks.first(model, micro[0])
-        rate, sums, norm = _step(run, step, micro)
-        history = history.stepped(sums)
+        moved = _step(run, step, micro)
+        history = history.stepped(moved.sums)
         now = time.perf_counter()
-        run.emit(
-            kind="step",
-            step=step + 1,
-            loss=sums.loss,
-            lr=rate,
-            grad_norm=norm,
-            seconds=now - start,
-            tokens_per_second=_positions(run, micro) / (now - start),
-            eta_seconds=(now - began) / (step + 1 - done) * (settings.steps - step - 1),
-            **sums.means(),
-        )
+        pace = (now - began) / (step + 1 - done)
+        _stepped(run, step, moved, _positions(run, micro), now - start, pace)
         history = _after(run, step + 1, history, frozen)
     guards.frozen_stays_frozen(model, frozen)
     run.emit(kind="finished", step=settings.steps, seconds=time.perf_counter() - began)
@@ -173,8 +164,16 @@ def _resume(run: _Run) -> tuple[int, History]:
     return done, history
 
 
-def _step(run: _Run, step: int, micro: Sequence[Any]) -> tuple[float, Sums, float]:
-    """One step; nothing moves unless loss and gradient are finite. Learning rate, sums, norm."""
+class _Moved(NamedTuple):
+    """What one step was."""
+
+    rate: float
+    sums: Sums
+    norm: float
+
+
+def _step(run: _Run, step: int, micro: Sequence[Any]) -> _Moved:
+    """One step; nothing moves unless loss and gradient are finite."""
     settings, accelerator = run.settings, run.accelerator
     run.optimiser.zero_grad(set_to_none=True)
     own = accumulate(accelerator, run.forward, run.objective, micro, settings.seed, step)
@@ -191,7 +190,24 @@ def _step(run: _Run, step: int, micro: Sequence[Any]) -> tuple[float, Sums, floa
     guards.finite("gradient's norm", norm, step, ids)
     rate = follow_schedule(run.optimiser, step, settings)
     run.optimiser.step()
-    return rate, sums, norm
+    return _Moved(rate, sums, norm)
+
+
+def _stepped(
+    run: _Run, step: int, moved: _Moved, positions: int, seconds: float, pace: float
+) -> None:
+    """The event of a step. `seconds` it took itself, `pace` a step takes with all that is due."""
+    run.emit(
+        kind="step",
+        step=step + 1,
+        loss=moved.sums.loss,
+        lr=moved.rate,
+        grad_norm=moved.norm,
+        seconds=seconds,
+        tokens_per_second=positions / seconds,
+        eta_seconds=pace * (run.settings.steps - step - 1),
+        **moved.sums.means(),
+    )
 
 
 def _after(run: _Run, done: int, history: History, frozen: Mapping[str, str]) -> History:

@@ -166,7 +166,7 @@ def _pairs(groups: Sequence[Group], tokenizer: Any, length: int) -> list[pairs.P
 def _with_pictures(
     opened: Vlm, material: Material, rows: Sequence[Rendered]
 ) -> Callable[[Sequence[Rendered], int], GroupBatch]:
-    """Collation that also brings the pictures: cached features, or pixels for a tower that learns."""
+    """Collation with the pictures: cached features, or pixels for a tower that learns."""
     eyes = base_of(opened.model).model.vision_tower
     learns = any(parameter.requires_grad for parameter in eyes.parameters())
     ids = [id_ for row in rows for id_ in row.picture_ids]
@@ -206,12 +206,12 @@ def _pixels(
     if augment is None:
         key = fingerprint(processor.to_dict()) + "-pixels"
         cache = Features.open(material.features, key)
-        cache.ensure(ids, material.pictures, lambda views: pixels(processor, views).flatten(1, 2).half())
+        cache.ensure(
+            ids, material.pictures, lambda views: pixels(processor, views).flatten(1, 2).half()
+        )
         return lambda names, step: cache.get(names).float().unflatten(1, (3, -1))
     crops = Crops(area=(1.0 - augment.crop, 1.0), flip=0.5 if augment.flip else 0.0)
-    material.emit(
-        {"kind": "note", "text": f"No picture cache in this stage: {crops.describe()}."}
-    )
+    material.emit({"kind": "note", "text": f"No picture cache in this stage: {crops.describe()}."})
 
     def see(names: Sequence[str], step: int) -> Tensor:
         opened = [open_picture(material.pictures[id_]) for id_ in names]

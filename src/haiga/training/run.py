@@ -1,9 +1,9 @@
 """A stage of a recipe, from its section to a model folder with a manifest.
 
-    stages/<name>/model/          adapter and projector, or a whole checkpoint
-    stages/<name>/resume/         state to go on from; removed when the stage is done
-    stages/<name>/events.jsonl    everything that happened
-    stages/<name>/manifest.json   written last
+stages/<name>/model/          adapter and projector, or a whole checkpoint
+stages/<name>/resume/         state to go on from; removed when the stage is done
+stages/<name>/events.jsonl    everything that happened
+stages/<name>/manifest.json   written last
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import math
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from haiga import events
 from haiga.errors import DataError
 from haiga.models.trainable import parameter_groups, rule_counts
-from haiga.objectives import OBJECTIVES
+from haiga.objectives import OBJECTIVES, Objective
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Stage
 from haiga.training.loop import fit
@@ -39,40 +38,18 @@ def train_stage(name: str, material: Material, folder: Path) -> None:
     log = events.fan_out(events.to_jsonl(folder / "events.jsonl"), material.emit)
     material = replace(material, emit=log)
     job = PARTS[stage.part](material)
-    for row, reason in job.dropped.items():
-        log({"kind": "dropped", "row": row, "reason": reason})
-    if not job.train:
-        raise DataError(
-            f"stage.{name}: no group of the tasks {', '.join(stage.tasks)} is left to train on "
-            f"({len(material.train)} in 04_final, {len(job.dropped)} over max_tokens = "
-            f"{stage.max_tokens})."
-        )
     parameters = parameter_groups(job.model, stage.trainable)
-    log(
-        {
-            "kind": "rows",
-            "groups": len(job.train),
-            "dropped": len(job.dropped),
-            "rules": [list(each) for each in rule_counts(job.model, stage.trainable)],
-        }
-    )
-    objective = OBJECTIVES[stage.objective["name"]]
-    function = bind(
-        {key: each.function for key, each in OBJECTIVES.items()},
-        stage.objective,
-        f"stage.{name}.objective",
-    )
-    settings = settings_of(stage, len(job.train), material.seed)
+    _rows(name, material, job)
     fit(
         job.model,
         parameters,
-        replace(objective, function=function),
+        _objective(name, stage),
         functools.partial(_batches, job, stage, material.seed),
-        settings,
+        settings_of(stage, len(job.train), material.seed),
         folder=folder,
         hooks=Hooks(
             emit=log,
-            validation=(lambda: _held(job, stage)) if job.validation else None,
+            validation=functools.partial(_held, job, stage) if job.validation else None,
             sample=job.sample if job.validation else None,
             first=job.first,
         ),
@@ -80,6 +57,29 @@ def train_stage(name: str, material: Material, folder: Path) -> None:
     job.model.eval()
     job.save(folder / "model")
     shutil.rmtree(folder / "resume", ignore_errors=True)
+
+
+def _rows(name: str, material: Material, job: Job) -> None:
+    """Say which rows take part, and refuse to train on none."""
+    stage = material.stage
+    for row, reason in job.dropped.items():
+        material.emit({"kind": "dropped", "row": row, "reason": reason})
+    if not job.train:
+        raise DataError(
+            f"stage.{name}: no group of the tasks {', '.join(stage.tasks)} is left to train on "
+            f"({len(material.train)} in 04_final, {len(job.dropped)} over max_tokens = "
+            f"{stage.max_tokens})."
+        )
+    rules = [list(each) for each in rule_counts(job.model, stage.trainable)]
+    counts = {"groups": len(job.train), "dropped": len(job.dropped), "rules": rules}
+    material.emit({"kind": "rows", **counts})
+
+
+def _objective(name: str, stage: Stage) -> Objective:
+    """The stage's objective, its options filled in."""
+    functions = {key: each.function for key, each in OBJECTIVES.items()}
+    bound = bind(functions, stage.objective, f"stage.{name}.objective")
+    return replace(OBJECTIVES[stage.objective["name"]], function=bound)
 
 
 def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
@@ -106,9 +106,5 @@ def _batches(job: Job, stage: Stage, seed: int, step: int) -> list[Any]:
 
 
 def _held(job: Job, stage: Stage) -> list[Any]:
-    return [job.collate(part, -1) for part in split(job.validation, stage.micro_batch or stage.batch)]
-
-
-def identity(stage: Stage, seed: int) -> Mapping[str, Any]:
-    """What a finished stage is known by: its section and the seed."""
-    return {**stage.model_dump(mode="json"), "seed": seed}
+    parts = split(job.validation, stage.micro_batch or stage.batch)
+    return [job.collate(part, -1) for part in parts]

@@ -1,0 +1,101 @@
+"""A trained model opened by its folder, with what it was trained to write."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from haiga import store
+from haiga.errors import ModelError
+from haiga.models.adapters import load_stage
+from haiga.models.assemble import Vlm
+from haiga.models.export import export as export_checkpoint
+
+MARK = "haiga.json"
+"""Beside a stage's model, and in an exported checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model and what it was trained to write."""
+
+    vlm: Vlm
+    task: str = "haiku"
+    language: str = "en"
+    control: bool = False
+    """It was trained without pictures."""
+
+
+def mark(folder: Path, task: str, language: str, *, control: bool = False) -> None:
+    """Write beside a model what it was trained for."""
+    said = {"task": task, "language": language, "control": control}
+    store.write_atomically(folder / MARK, (json.dumps(said) + "\n").encode())
+
+
+def open_model(place: Path) -> Opened:
+    """A stage's folder, a run's folder (its last stage that sees), or a whole checkpoint.
+
+    The model is on the GPU where there is one.
+
+    Raises:
+        ModelError: there is no model; says what was looked for.
+    """
+    folder = model_folder(place)
+    vlm = load_stage(folder)
+    if torch.cuda.is_available():
+        vlm.model.to("cuda")
+    return Opened(vlm, **_said(folder))
+
+
+def export(place: Path, folder: Path) -> None:
+    """A standard checkpoint of a model, marked with what it was trained for; see `models.export`.
+
+    Raises:
+        ModelError: there is no model, or what was read back is another.
+        StoreError: `folder` is not empty.
+    """
+    opened = open_model(place)
+    export_checkpoint(opened.vlm, folder)
+    mark(folder, opened.task, opened.language, control=opened.control)
+
+
+def model_folder(place: Path) -> Path:
+    """Where the model of a run, of a stage or of a checkpoint is.
+
+    Raises:
+        ModelError: nowhere.
+    """
+    if (place / "config.json").exists() or (place / "base.json").exists():
+        return place
+    if (place / "model").is_dir() and (place / "manifest.json").exists():
+        return place / "model"
+    for stage in reversed(_stages(place)):
+        if (stage / MARK).exists() and (stage / "manifest.json").exists():
+            folder = stage / "model"
+            if not _said(folder).get("control"):
+                return folder
+    raise ModelError(
+        f"{place} holds no trained model. Give a run's folder (runs/NAME, after `haiga run`), one "
+        "of its finished stages (runs/NAME/stages/sft), or a checkpoint's folder with its "
+        "config.json."
+    )
+
+
+def _stages(place: Path) -> list[Path]:
+    """The stages of a run, in the order of its recipe."""
+    recipe = place / "recipe.toml"
+    if not recipe.is_file():
+        return []
+    names = tomllib.loads(recipe.read_text(encoding="utf-8")).get("stage", {})
+    return [place / "stages" / name for name in names]
+
+
+def _said(folder: Path) -> dict:
+    for path in (folder / MARK, folder.parent / MARK):
+        if path.is_file():
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+    return {}
