@@ -83,7 +83,7 @@ def test_groups_of_one_picture_share_a_row_and_tasks_choose_among_them(tmp_path)
     assert table["picture_ids"].to_pylist() == [[IDS[0]], [IDS[1]]]
     assert table["id"].to_pylist() == ["a", "b"]
     assert manifest.stage == "04_final"
-    assert manifest.counts == {"in": 3, "kept": 3, "dropped": 0}
+    assert manifest.counts == {"in": 2, "kept": 2, "dropped": 0}
     assert [each.id for each in read_groups(tmp_path, "train")] == ["a", "c", "b"]
     assert read_groups(tmp_path, "train", ["describe"]) == [groups[2]]
 

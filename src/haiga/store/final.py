@@ -86,7 +86,7 @@ def write_final(
 
     Groups with the same pictures, cluster, language and meta share a row; the order is that of
     their first appearance. A picture's size is not kept, only its digest. The manifest counts
-    groups.
+    rows.
 
     Args:
         folder: the stage folder, data/04_final.
@@ -119,9 +119,8 @@ def write_final(
     left_out = folder / "dropped.parquet" if dropped else None
     if left_out is not None:
         write_rows(left_out, dropped)
-    total = sum(len(each) for each in groups.values())
     seconds = round(time.monotonic() - since, 3)
-    return finish(folder, wanted, files, left_out, seconds, total)
+    return finish(folder, wanted, files, left_out, seconds)
 
 
 def read_groups(folder: Path, split: str, tasks: Collection[str] | None = None) -> list[Group]:

@@ -243,14 +243,12 @@ def finish(
     kept: Sequence[Path],
     dropped: Path | None,
     seconds: float,
-    rows: int | None = None,
 ) -> Manifest:
     """Count what is in the files, write the manifest, and clear away what led to it.
 
     Counts come from the files, not from memory, so that a resumed run counts like any other.
-    `rows` overrides the number of kept rows where a file's row holds several.
     """
-    count = sum(open_parquet(file).metadata.num_rows for file in kept) if rows is None else rows
+    count = sum(open_parquet(file).metadata.num_rows for file in kept)
     reasons = Counter(_values([dropped] if dropped else [], "reason"))
     quality = [float(each) for each in _values(kept, "quality") if each is not None]
     manifest = Manifest(

@@ -7,6 +7,7 @@ Hugging Face form. `recipes/world-base.toml` trains them; `weights/` holds the r
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -58,6 +59,10 @@ def create(folder: Path, texts: Iterable[str], *, seed: int) -> None:
         torch.manual_seed(seed)
         tower = SiglipModel(tower_config(len(tokenizer)))
         language = Qwen2ForCausalLM(language_config(len(tokenizer)))
+    with torch.no_grad():
+        # As in Zhai et al. (2023), section 3.2: nearly all pairs are negatives at the start.
+        tower.logit_scale.fill_(math.log(10.0))
+        tower.logit_bias.fill_(-10.0)
     tower.save_pretrained(folder / "tower")
     language.save_pretrained(folder / "language")
     processor = SiglipImageProcessor(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
@@ -123,4 +128,7 @@ def language_config(vocabulary: int) -> Qwen2Config:
         num_key_value_heads=2,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
+        # About 1 / sqrt(width). At the usual 0.02 a model this narrow had not begun to read its prompt
+        # after 58,000 examples; at 0.06 it copies from it after 6,400.
+        initializer_range=0.06,
     )
