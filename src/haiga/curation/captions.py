@@ -11,7 +11,10 @@ from haiga.text.language import is_in
 
 Rule: TypeAlias = Callable[[str, str], str | None]
 
-_URL = re.compile(r"https?://|\bwww\.|[\w-]{1,63}\.(?:com|org|net|jp|io)\b", re.IGNORECASE)
+# Not \b: kana follow an address without a blank, and are word characters too.
+_URL = re.compile(
+    r"https?://|(?<![a-z])www\.|[\w-]{1,63}\.(?:com|org|net|jp|io)(?![a-z0-9])", re.IGNORECASE
+)
 _FILE = re.compile(
     r"(?:^|\s|\b[a-z]:)[\\/]{1,2}[^\s\\/]+[\\/]\S"  # a path; "red/white/blue" is none
     r"|\b(?:IMG|DSC|DSCN|DSCF|PICT|SAM|GOPR)[_-]?\d{3,}"  # a camera's name for a picture

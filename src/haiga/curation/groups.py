@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,9 @@ def groups_of(row: Mapping[str, Any], seed: int) -> list[Group]:
     )
     groups = []
     for task in dict.fromkeys(text["task"] for text in row["answers"]):
-        rng = np.random.default_rng([seed, *f"{row['id']}/{task}".encode()])
-        instruction = draw_instruction(
-            task, row["language"], lambda n, rng=rng: int(rng.integers(n))
-        )
+        id_ = f"{row['id']}/{task}"
+        rng = np.random.default_rng([seed, *id_.encode()])
+        instruction = draw_instruction(task, row["language"], partial(_any_of, rng))
         answers = tuple(
             Answer((assistant(text["text"]),), source=text["source"])
             for text in row["answers"]
@@ -33,7 +33,7 @@ def groups_of(row: Mapping[str, Any], seed: int) -> list[Group]:
         )
         groups.append(
             Group(
-                id=f"{row['id']}/{task}",
+                id=id_,
                 prompt=(question(len(shown), instruction, meta.get("description", "")),),
                 answers=answers,
                 pictures=shown,
@@ -44,6 +44,10 @@ def groups_of(row: Mapping[str, Any], seed: int) -> list[Group]:
             )
         )
     return groups
+
+
+def _any_of(rng: np.random.Generator, count: int) -> int:
+    return int(rng.integers(count))
 
 
 def question(images: int, instruction: str, description: str = "") -> Message:

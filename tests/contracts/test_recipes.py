@@ -1,0 +1,49 @@
+"""Every recipe that is shipped loads, is in order, and says the same when it is written out."""
+
+from pathlib import Path
+
+import pytest
+
+from haiga.pipeline.check import check
+from haiga.pipeline.plan import plan
+from haiga.recipe.load import dump, load
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.toml"))
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),
+]
+
+
+def test_there_are_recipes():
+    assert {"smoke", "ukiyoe-haiku-en", "ukiyoe-haiku-ja"} <= {path.stem for path in RECIPES}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_in_order(path):
+    recipe = load(path)
+    assert recipe.name == path.stem
+    assert all(isinstance(note, str) for note in check(recipe))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_survives_being_written_out(path, tmp_path):
+    recipe = load(path)
+    (tmp_path / "again.toml").write_text(dump(recipe), encoding="utf-8")
+    assert load(tmp_path / "again.toml") == recipe
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_founding_experiment_has_its_published_counts(language):
+    counted = plan(load(RECIPES[0].parent / f"ukiyoe-haiku-{language}.toml"))
+    align, sft = counted.stages
+    assert counted.picture_tokens == 196
+    assert (align.name, align.trainable) == ("align", 5_771_264)
+    assert (sft.name, sft.trainable) == ("sft", 35_704_832)
+    assert sft.total + counted.unused_head == 3_214_527_744
+
+
+def test_the_two_founding_recipes_differ_in_their_language_alone():
+    en, ja = (
+        load(RECIPES[0].parent / f"ukiyoe-haiku-{language}.toml") for language in ["en", "ja"]
+    )
+    assert en.model_copy(update={"name": ja.name, "language": "ja"}) == ja

@@ -1,0 +1,405 @@
+"""The stages on a handful of rows, with sources and teachers that do what the test says."""
+
+import io
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from haiga.curation import captions, pictures, run
+from haiga.errors import DataError, StoreError, TeacherError
+from haiga.sources import Found
+from haiga.store import Folder, read_groups
+from haiga.teachers import Response
+
+
+def _picture(seed: int, side: int = 96) -> tuple[bytes, str]:
+    noise = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    return buffer.getvalue(), ".png"
+
+
+def _found(n: int, **fields) -> Found:
+    shown = {"pictures": (_picture(n),), "caption": f"print number {n}", **fields}
+    return Found(id=f"row{n}", **shown)
+
+
+class Fake:
+    """A teacher that fails where it is told to."""
+
+    name = "fake"
+
+    def __init__(self, fails=lambda request: False, tokens=0):
+        self.asked, self._fails, self._tokens = [], fails, tokens
+
+    def ask(self, request):
+        self.asked.append(request)
+        if self._fails(request):
+            raise TeacherError("the line was busy")
+        text = f"{request.task} {request.meta['n']} take {request.seed}"
+        return Response(text, "fake-1", 0.5 * bool(self._tokens), self._tokens, self._tokens)
+
+
+class Stages:
+    """The five stages in a folder, and what they said."""
+
+    def __init__(self, path):
+        self.path, self.events, self.bills = path, [], []
+
+    def folder(self, name, rebuild=False):
+        return Folder(self.path / name, rebuild=rebuild)
+
+    def gather(self, things, source="fake"):
+        raw = self.folder("00_raw")
+        run.gather(lambda skip: iter(things[skip:]), raw, {"source": source}, self.events.append)
+        return list(raw.rows())
+
+    def filter(self, minimum=64, hamming=2, caption_rules=(captions.plain,), rebuild=False):
+        target = self.folder("01_filtered", rebuild)
+        run.filter_rows(
+            self.folder("00_raw"),
+            target,
+            {"minimum": minimum},
+            picture_rules=[lambda values: pictures.side(values, minimum=minimum)],
+            caption_rules=caption_rules,
+            hamming=hamming,
+            emit=self.events.append,
+        )
+        return list(target.rows()), list(target.dropped())
+
+    def caption(self, teacher, tasks=("haiku",), answers=1):
+        target = self.folder("02_captioned")
+        run.caption(
+            self.folder("01_filtered"),
+            target,
+            {},
+            teacher=teacher,
+            tasks=tasks,
+            answers=answers,
+            emit=self.events.append,
+            spend=self.bills.append,
+        )
+        return list(target.rows()), list(target.dropped())
+
+    def check(self, **rules):
+        target = self.folder("03_quality_checked")
+        run.check_captions(self.folder("02_captioned"), target, {}, rules=rules)
+        return list(target.rows()), list(target.dropped())
+
+    def finalise(self, held_out=1, seed=0):
+        sizes = {"held_out": held_out, "validation": 0}
+        target = self.folder("04_final")
+        checked = self.folder("03_quality_checked")
+        run.finalise(checked, target, {"sizes": sizes}, sizes=sizes, seed=seed)
+        return {name: read_groups(target.path, name) for name in ("train", *sizes)}
+
+
+@pytest.fixture
+def stages(tmp_path):
+    return Stages(tmp_path)
+
+
+def _many(count, **fields):
+    return [_found(n, meta={"n": n}, **fields) for n in range(count)]
+
+
+def _last(stages, stage):
+    return [e for e in stages.events if (e["kind"], e.get("stage")) == ("progress", stage)][-1]
+
+
+def test_gathering_goes_on_after_its_last_shard(stages, monkeypatch):
+    monkeypatch.setattr(run, "SHARD", 4)
+    things = _many(10)
+    skips = []
+
+    def breaks(skip):
+        skips.append(skip)
+        yield from things[skip:6]
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        run.gather(breaks, stages.folder("00_raw"), {"source": "fake"}, stages.events.append)
+
+    def whole(skip):
+        skips.append(skip)
+        return iter(things[skip:])
+
+    run.gather(whole, stages.folder("00_raw"), {"source": "fake"}, stages.events.append)
+    assert skips == [0, 4]
+    assert [row["id"] for row in stages.gather([])] == [thing.id for thing in things]
+    last = _last(stages, "00_raw")
+    assert last["done"] == last["total"] == 10
+
+
+def test_a_changed_threshold_measures_nothing_again(stages, monkeypatch):
+    stages.gather([_found(n, pictures=(_picture(n, 60 + 10 * n),)) for n in range(4)])
+    measured = []
+    real = pictures.measure
+    monkeypatch.setattr(pictures, "measure", lambda data: measured.append(data) or real(data))
+    kept, dropped = stages.filter(minimum=64)
+    assert ([row["id"] for row in dropped], len(kept), len(measured)) == (["row0"], 3, 4)
+    kept, dropped = stages.filter(minimum=75, rebuild=True)
+    assert ([row["id"] for row in dropped], len(kept), len(measured)) == (["row0", "row1"], 2, 4)
+    assert [row["reason"] for row in dropped] == ["shorter side under 75 px"] * 2
+    sizes = [json.loads(row["measurements"])[row["pictures"][0]]["width"] for row in dropped]
+    assert sizes == [60, 70]
+
+
+def test_duplicates_name_the_row_that_stays(stages):
+    again = _found(1, pictures=(_picture(0),))
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(_picture(0, 200)[0])).save(buffer, "JPEG", quality=90)
+    near = _found(2, pictures=((buffer.getvalue(), ".jpg"),))
+    stages.gather([_found(0), again, near, _found(3)])
+    kept, dropped = stages.filter(hamming=8)
+    assert [(row["id"], row["cluster"]) for row in kept] == [("row0", "row0"), ("row3", "row3")]
+    assert [(row["reason"], row["duplicate_of"]) for row in dropped] == [
+        ("same file as another", "row0"),
+        ("near-duplicate (Hamming <= 8)", "row0"),
+    ]
+    assert _last(stages, "01_filtered")["done"] == _last(stages, "01_filtered")["total"] == 3
+
+
+def test_a_caption_is_set_aside_and_its_picture_stays(stages):
+    texts = ["IMG_0001.jpg", "a boat on a river", ""]
+    stages.gather([_found(n, caption=text) for n, text in enumerate(texts)])
+    kept, dropped = stages.filter()
+    assert not dropped
+    assert [row["caption_fault"] for row in kept] == ["contains a file name", "", "empty"]
+    assert [row["quality"] for row in kept] == [0.0, 1.0, None]
+    assert stages.folder("01_filtered").manifest().quality == 0.5
+    kept, dropped = stages.caption(None)
+    assert [row["answers"][0]["source"] for row in kept] == ["source"]
+    assert [row["reason"] for row in dropped] == [
+        "no text (the source's caption: contains a file name)",
+        "no text (no caption)",
+    ]
+
+
+def test_one_picture_that_measures_strangely_costs_one_row(stages, monkeypatch):
+    rows = stages.gather(_many(12))
+    bad = _picture(5)[0]
+    real = pictures.measure
+
+    def strange(data):
+        if data == bad:
+            raise ZeroDivisionError("no light")
+        return real(data)
+
+    monkeypatch.setattr(pictures, "measure", strange)
+    kept, (dropped,) = stages.filter()
+    assert (dropped["id"], dropped["reason"], len(kept)) == ("row5", "unreadable", 11)
+    values = json.loads(dropped["measurements"])[rows[5]["pictures"][0]]
+    assert values == {"error": "Measuring failed with ZeroDivisionError: no light."}
+
+
+def test_measuring_that_always_fails_stops_the_stage(stages, monkeypatch):
+    stages.gather(_many(12))
+
+    def broken(data):
+        raise ZeroDivisionError("no light")
+
+    monkeypatch.setattr(pictures, "measure", broken)
+    with pytest.raises(DataError, match="12 of the first 12 pictures failed"):
+        stages.filter()
+    assert stages.folder("01_filtered").manifest() is None
+
+
+def test_a_failed_call_costs_itself_alone(stages):
+    stages.gather([*_many(6), _found(6, meta={"n": 6}, caption="")])
+    stages.filter()
+    teacher = Fake(lambda request: request.meta["n"] in (2, 6))
+    kept, dropped = stages.caption(teacher, tasks=["haiku", "describe"])
+    assert [row["id"] for row in kept] == [f"row{n}" for n in range(6)]
+    assert [text["source"] for text in kept[2]["answers"]] == ["source"]
+    assert list(kept[2]["failures"]) == [
+        "haiku: the line was busy",
+        "describe: the line was busy",
+    ]
+    assert [(row["id"], row["reason"]) for row in dropped] == [
+        ("row6", "every call to the teacher failed")
+    ]
+    (warning,) = [event for event in stages.events if event["kind"] == "warning"]
+    assert warning["text"] == (
+        "4 calls to the teacher failed; the first, on row2, with: haiku: the line was busy"
+    )
+    assert stages.folder("02_captioned").manifest().quality == pytest.approx(5 / 6)
+    assert len(kept[0]["answers"]) == 3
+
+
+def test_a_teacher_that_always_fails_is_soon_left_alone(stages):
+    stages.gather(_many(40))
+    stages.filter()
+    teacher = Fake(lambda request: True)
+    with pytest.raises(DataError, match=r"8 of the first 8 calls to the teacher.*line was busy"):
+        stages.caption(teacher)
+    assert len(teacher.asked) == 8
+
+
+def test_paid_calls_are_in_the_ledger_by_name(stages):
+    stages.gather(_many(2))
+    stages.filter()
+    stages.caption(Fake(tokens=7), answers=2)
+    assert len(stages.bills) == 4
+    assert stages.bills[0] == {
+        "model": "fake-1",
+        "dollars": 0.5,
+        "tokens_in": 7,
+        "tokens_out": 7,
+        "row": "row0",
+        "task": "haiku",
+    }
+
+
+def test_free_calls_are_not(stages):
+    stages.gather(_many(2))
+    stages.filter()
+    stages.caption(Fake())
+    assert stages.bills == []
+
+
+def test_a_stopped_teacher_is_not_asked_again_for_finished_shards(stages, monkeypatch):
+    monkeypatch.setattr(run, "PAID_SHARD", 4)
+    stages.gather(_many(10))
+    stages.filter()
+
+    class Stops(Fake):
+        def ask(self, request):
+            if len(self.asked) == 6:
+                raise KeyboardInterrupt
+            return super().ask(request)
+
+    with pytest.raises(KeyboardInterrupt):
+        stages.caption(Stops())
+    second = Fake()
+    kept, _ = stages.caption(second)
+    assert [request.meta["n"] for request in second.asked] == list(range(4, 10))
+    assert [row["id"] for row in kept] == [f"row{n}" for n in range(10)]
+    assert stages.caption(None)[0] == kept  # complete: nobody is needed
+
+
+def test_the_teacher_sees_the_file_itself(stages):
+    stages.gather(_many(1))
+    stages.filter()
+    teacher = Fake()
+    stages.caption(teacher, answers=2)
+    assert [request.pictures for request in teacher.asked] == [(_picture(0)[0],)] * 2
+    assert [request.seed for request in teacher.asked] == [0, 1]
+    assert teacher.asked[0].prompt == "Write a haiku about this print."
+
+
+def test_texts_that_fail_are_set_aside_with_their_words(stages):
+    stages.gather(_many(3))
+    stages.filter()
+    stages.caption(Fake(), answers=2)
+
+    def first_only(text, language):
+        return None if "take 0" in text else "not the first"
+
+    def not_one(text, language):
+        return "one" if " 1 " in text or "number 1" in text else None
+
+    kept, dropped = stages.check(haiku=[first_only, not_one], describe=[not_one])
+    assert [row["id"] for row in kept] == ["row0", "row2"]
+    assert kept[0]["set_aside"] == [
+        {"task": "haiku", "source": "fake", "text": "haiku 0 take 1", "reason": "not the first"}
+    ]
+    assert [text["text"] for text in kept[0]["answers"]] == ["print number 0", "haiku 0 take 0"]
+    assert stages.folder("03_quality_checked").manifest().quality == pytest.approx(2 / 3)
+    assert dropped[0]["reason"] == "describe: one"
+    assert len(dropped[0]["set_aside"]) == 3
+    assert json.loads(dropped[0]["measurements"])
+
+
+def test_a_haiku_out_of_form_is_set_aside(stages):
+    stages.gather(_many(2))
+    stages.filter()
+    poems = [
+        "an old silent pond\na frog jumps into the pond\nsplash silence again",
+        "an old pond\na frog\nsplash",
+    ]
+
+    class Poet(Fake):
+        def ask(self, request):
+            return Response(poems[request.seed], "poet")
+
+    stages.caption(Poet(), answers=2)
+    kept, dropped = stages.check(haiku=[captions.form])
+    assert not dropped
+    for row in kept:
+        assert [(text["text"], text["reason"]) for text in row["set_aside"]] == [
+            (poems[1], "not 5-7-5")
+        ]
+        assert [text["text"] for text in row["answers"]][1:] == [poems[0]]
+
+
+def test_rows_without_pictures_walk_through(stages, monkeypatch):
+    monkeypatch.setattr(run, "SHARD", 2)
+    monkeypatch.setattr(run, "PAID_SHARD", 2)
+    words = [
+        Found(f"words{n}", (), meta={"n": n, "description": f"boat, moon {n}"}) for n in range(5)
+    ]
+    stages.gather([*_many(3), *words])
+    kept, dropped = stages.filter()
+    assert (len(kept), dropped) == (8, [])
+    stages.caption(Fake())
+    stages.check()
+    groups = [group for each in stages.finalise().values() for group in each]
+    assert Counter(group.task for group in groups) == {"haiku": 8, "describe": 3}
+    (bare,) = [group for group in groups if group.id == "words4/haiku"]
+    assert bare.pictures == ()
+    assert bare.prompt[0].images == 0
+    assert bare.prompt[0].text.startswith("boat, moon 4\n")
+
+
+def test_groups_are_what_the_rows_said(stages):
+    stages.gather(_many(4))
+    stages.filter()
+    stages.caption(Fake(), answers=2)
+    stages.check()
+    splits = stages.finalise(held_out=2)
+    assert {name: len(groups) for name, groups in splits.items()} == {
+        "train": 4,
+        "held_out": 4,
+        "validation": 0,
+    }
+    haiku = next(group for group in splits["train"] if group.task == "haiku")
+    assert len(haiku.answers) == 2
+    assert haiku.answers[0].source == "fake"
+    assert haiku.prompt[0].images == len(haiku.pictures) == 1
+    assert haiku.meta["n"] == int(haiku.id.split("/")[0].removeprefix("row"))
+
+
+def test_copies_in_rows_of_several_pictures_do_not_straddle_the_split(stages):
+    a, b, c = _picture(1), _picture(2), _picture(3)
+    stages.gather(
+        [
+            _found(0, pictures=(a, b), meta={"n": 0}),
+            _found(1, pictures=(b, c), meta={"n": 1}),
+            _found(2, pictures=(b,), meta={"n": 2}),
+            *[_found(n, meta={"n": n}) for n in range(10, 13)],
+        ]
+    )
+    kept, dropped = stages.filter()
+    assert [row["duplicate_of"] for row in dropped] == ["row0"]
+    assert [row["cluster"] for row in kept][:2] == ["row0", "row0"]
+    stages.caption(Fake())
+    stages.check()
+    stages.finalise(held_out=2)  # write_final itself refuses a picture in two splits
+
+
+def test_too_few_rows_to_split_are_a_sentence(stages):
+    stages.gather(_many(3))
+    stages.filter()
+    stages.caption(Fake())
+    stages.check()
+    with pytest.raises(DataError, match="only 3 rows came through curation"):
+        stages.finalise(held_out=3)
+
+
+def test_a_stage_needs_the_one_before_it(stages):
+    with pytest.raises(StoreError, match="does not exist"):
+        stages.filter()
