@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -237,11 +238,13 @@ def quiet() -> None:
     """The libraries below keep to errors, and draw no bars of their own.
 
     By the variables that they read when they are imported, so this must come first; whoever has
-    set one keeps what they set.
+    set one keeps what they set. What they plan to rename is no business of who runs a recipe.
     """
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+    for kind in (FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", category=kind, module=r"(transformers|peft|torch)\.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -250,19 +253,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        # A command that ends itself, or is stopped by Ctrl-C, comes back as its exit code.
+        code = code if isinstance(code, int) else 0
     except HaigaError as error:
         _say(str(error), error=True)
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        _say("Stopped. The same command goes on from here.", error=True)
-        return 130
+        code = 130
     except BrokenPipeError:
         # Whoever read has left; the flush at exit must not complain about it either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 1
     except Exception as error:
         if not hasattr(error, "format_message"):  # click's own: a wrong option
             raise
         _say(error.format_message(), error=True)
         return 2
+    if code == 130:
+        _say("Stopped. The same command goes on from here.", error=True)
+    return code

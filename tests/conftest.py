@@ -1,0 +1,5 @@
+"""The libraries keep quiet in tests as they do under the command line."""
+
+from haiga.cli import quiet
+
+quiet()

@@ -1,0 +1,79 @@
+"""kill -9 in the middle of a stage, through the command line; then the same command again."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import tiny_runs
+from haiga import events
+
+LONGER = ["--set", "stage.sft.steps=24", "--set", "stage.sft.save_every=2", "--rebuild"]
+PROGRAM = """
+import sys, time
+from haiga.cli import main
+from haiga.training import loop
+
+at_full_speed = loop._stepped
+
+def slower(*given):
+    at_full_speed(*given)
+    time.sleep(0.1)
+
+loop._stepped = slower
+sys.exit(main())
+"""
+"""Slow enough to be caught between two steps."""
+
+
+def test_killed_and_gone_on_with_to_the_bit(finished, tmp_path):
+    whole, killed = (
+        shutil.copytree(finished, tmp_path / name, copy_function=shutil.copy2)
+        for name in ("whole", "killed")
+    )
+    words = ["train", "recipe.toml", *LONGER]
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *words], cwd=killed)
+    log = killed / "runs/tiny/stages/sft/events.jsonl"
+    deadline = time.monotonic() + 100
+    while sum(event["kind"] == "step" for event in events.read(log)) < 7 or not list(
+        log.parent.glob("resume/step-*")
+    ):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    stage = killed / "runs/tiny/stages/sft"
+    assert not (stage / "manifest.json").exists()
+    assert not (stage / "model").exists()
+
+    for home in (killed, whole):
+        assert tiny_runs.haiga(home, *words).code == 0
+    starts = [e["resumed_from"] for e in events.read(log) if e["kind"] == "started"]
+    assert starts[0] == 0
+    assert 4 <= starts[1] < 24
+    found = tiny_runs.files(stage / "model")
+    wanted = tiny_runs.files(whole / "runs/tiny/stages/sft/model")
+    assert found.keys() == wanted.keys()
+    for name in wanted:
+        assert found[name][1] == wanted[name][1], name
+    assert not (stage / "resume").exists()
+
+
+def test_a_stage_begun_by_another_recipe_is_not_gone_on_with(finished, tmp_path):
+    home = shutil.copytree(finished, tmp_path / "home", copy_function=shutil.copy2)
+    stage = home / "runs/tiny/stages/sft"
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "train", "recipe.toml", *LONGER], cwd=home
+    )
+    while not list(stage.glob("resume/step-*")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    said = tiny_runs.haiga(home, "train", "recipe.toml", "--set", "stage.sft.answers=1")
+    assert said.code == 0, said.err
+    assert "going on" not in said.err
+    starts = [e for e in events.read(stage / "events.jsonl") if e["kind"] == "started"]
+    assert [e["resumed_from"] for e in starts] == [0]

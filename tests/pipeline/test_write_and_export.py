@@ -1,0 +1,50 @@
+"""A run's model in others' hands: written with, exported, and read back by strangers."""
+
+import json
+
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+import tiny_runs
+from haiga.records import IMAGE, message_to_dict, user
+from haiga.teachers.tasks import instructions
+
+
+def test_run_stage_and_export_write_the_same(home):
+    Image.linear_gradient("L").resize((50, 40)).save(home / "picture.png")
+    first = tiny_runs.haiga(home, "write", "runs/tiny", "picture.png")
+    assert first.code == 0, first.err
+    assert first.out.strip()
+    said = tiny_runs.haiga(home, "export", "runs/tiny", "exported")
+    assert said.code == 0, said.err
+    assert json.loads((home / "exported/haiga.json").read_text("utf-8"))["task"] == "haiku"
+    for model in ("runs/tiny/stages/sft", "runs/tiny/stages/sft/model", "exported"):
+        assert tiny_runs.haiga(home, "write", model, "picture.png") == first
+    again = tiny_runs.haiga(home, "export", "runs/tiny/stages/sft", "exported")
+    assert again.code == 2
+    assert "exported is not an empty folder" in again.err
+
+
+def test_strangers_read_the_same_tokens(home):
+    Image.linear_gradient("L").resize((50, 40)).convert("RGB").save(home / "picture.png")
+    ours = tiny_runs.haiga(home, "write", "runs/tiny", "picture.png").out.rstrip("\n")
+    assert tiny_runs.haiga(home, "export", "runs/tiny/stages/sft", "exported").code == 0
+    model = AutoModelForImageTextToText.from_pretrained(home / "exported").eval()
+    processor = AutoProcessor.from_pretrained(home / "exported", backend="pil")
+    prompt = user(IMAGE, "\n" + instructions("haiku", "en")[0])
+    text = processor.apply_chat_template(
+        [message_to_dict(prompt)], tokenize=False, add_generation_prompt=True
+    )
+    picture = Image.open(home / "picture.png")
+    inputs = processor(text=[text], images=[picture], return_tensors="pt")
+    vocabulary = len(processor.tokenizer)
+    unwritten = [model.config.image_token_index, *range(vocabulary, 320)]
+    with torch.no_grad():
+        ids = model.generate(
+            **inputs, do_sample=False, max_new_tokens=64, suppress_tokens=unwritten
+        )
+    written = processor.tokenizer.decode(
+        ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+    )
+    assert written.rstrip("\n") == ours
