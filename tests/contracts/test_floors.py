@@ -28,6 +28,6 @@ def test_every_room_stands_on_a_floor() -> None:
     rooms = {
         f"haiga.{path.stem}"
         for path in source.iterdir()
-        if path.is_dir() and (path / "__init__.py").exists() or path.suffix == ".py"
+        if (path.is_dir() and (path / "__init__.py").exists()) or path.suffix == ".py"
     }
     assert rooms - {"haiga.__init__"} == _layers()

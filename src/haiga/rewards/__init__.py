@@ -1,0 +1,1 @@
+"""Rewards for what a model samples, combined by weight."""

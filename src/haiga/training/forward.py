@@ -134,7 +134,7 @@ def _compute(name: str, known: dict[str, Any]) -> Any:
 class Forward(nn.Module):
     """The columns as a module, so that DDP sees the whole forward pass whatever it calls inside."""
 
-    def __init__(self, model: nn.Module, columns: Columns, dtype: torch.dtype):
+    def __init__(self, model: nn.Module, columns: Columns, dtype: torch.dtype) -> None:
         super().__init__()
         self.model = model
         self.columns = columns
