@@ -158,6 +158,8 @@ class Stage(_Section):
     """Share of the steps over which the rate rises; 5 to 10 % is usual."""
     min_lr: Amount = 1e-6
     weight_decay: Amount = 0.0
+    beta2: Share = 0.999
+    """AdamW's memory of squared gradients; 0.95 is usual where a model starts from nothing."""
     clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient."""
     dtype: Literal["float32", "bfloat16"] = "float32"

@@ -92,6 +92,7 @@ def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
         warmup_share=stage.warmup,
         floor=stage.min_lr,
         weight_decay=stage.weight_decay,
+        betas=(0.9, stage.beta2),
         max_grad_norm=stage.clip,
         gradient_checkpointing=stage.checkpointing,
         validate_every=stage.validate_every or math.ceil(steps / 8),

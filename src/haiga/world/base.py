@@ -12,20 +12,21 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from PIL import Image
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
+    LlavaImageProcessorPil,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen2Tokenizer,
     SiglipConfig,
-    SiglipImageProcessor,
     SiglipModel,
 )
 
 WEIGHTS = Path(__file__).parent / "weights"
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|image_pad|>")
 IMAGE_SIZE, PATCH = 128, 16
-CAPTION_TOKENS = 64
+CAPTION_TOKENS = 32
 
 # ChatML as Qwen2.5 has it, with content either a string or a list of parts, and the marks that
 # tell which tokens the assistant wrote.
@@ -65,7 +66,16 @@ def create(folder: Path, texts: Iterable[str], *, seed: int) -> None:
         tower.logit_bias.fill_(-10.0)
     tower.save_pretrained(folder / "tower")
     language.save_pretrained(folder / "language")
-    processor = SiglipImageProcessor(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
+    # Padded to a square, as a LLaVA will show pictures to it: a pillar print keeps its shape.
+    processor = LlavaImageProcessorPil(
+        do_pad=True,
+        size={"shortest_edge": IMAGE_SIZE},
+        crop_size={"height": IMAGE_SIZE, "width": IMAGE_SIZE},
+        do_center_crop=True,
+        resample=Image.Resampling.BICUBIC,
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
     processor.save_pretrained(folder / "tower")
     for part in ("tower", "language"):
         tokenizer.save_pretrained(folder / part)
