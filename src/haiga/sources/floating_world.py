@@ -46,7 +46,7 @@ def floating_world(
         yield from map(_print, jobs)
     else:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(_WORKERS, context) as pool:
+        with ProcessPoolExecutor(_WORKERS, context, initializer=_leave_with_parent) as pool:
             yield from pool.map(_print, jobs, chunksize=_CHUNK)
     for at in range(max(skip, prints), prints + texts):
         yield _words(seed, spoken[at % len(spoken)], at)
