@@ -205,14 +205,16 @@ def test_a_killed_run_goes_on_to_the_same_bytes(stage, whole, tmp_path, monkeypa
     folder = tmp_path / "run"
     folder.mkdir()
     command = [sys.executable, str(script), str(folder), stage, str(RECIPE), *OPTIONS]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     shards = folder / "data" / stage / "shards"
-    try:
-        _wait(lambda: len(list(shards.glob("*.parquet"))) >= 2 or process.poll() is not None)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate()
-    assert process.returncode == -signal.SIGKILL, errors.decode()
+    # Not a pipe: workers that outlive their parent would hold it open, and hang this test.
+    with (tmp_path / "errors").open("w") as errors:
+        process = subprocess.Popen(command, stdout=errors, stderr=errors)
+        try:
+            _wait(lambda: len(list(shards.glob("*.parquet"))) >= 2 or process.poll() is not None)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert process.returncode == -signal.SIGKILL, (tmp_path / "errors").read_text()
     assert not (folder / "data" / stage / "manifest.json").exists()
     written = {path: path.stat().st_mtime_ns for path in shards.glob("*.parquet")}
 

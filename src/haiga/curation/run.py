@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 from haiga.curation import captions, duplicates, pictures
@@ -83,22 +84,7 @@ def filter_rows(
     if target.is_complete("01_filtered", options, parents):
         return
     rows = list(raw.rows())
-    ids = list(dict.fromkeys(id_ for row in rows for id_ in row["pictures"]))
-    done = 0
-
-    def progress(number: int) -> None:
-        nonlocal done
-        done += number
-        emit({"kind": "progress", "stage": "01_filtered", "done": done, "total": len(ids)})
-
-    values = measured(
-        target.path.parent / "measurements",
-        pictures.MEASURE,
-        ids,
-        PictureFiles(raw.path),
-        pictures.measure,
-        progress=progress,
-    )
+    values = _measurements(rows, raw, target.path.parent / "measurements", emit)
     verdicts = _verdicts(rows, values, picture_rules, hamming)
 
     def decide(at: int) -> Row:
@@ -117,6 +103,22 @@ def filter_rows(
         }
 
     _sweep(target, "01_filtered", options, parents, len(rows), decide)
+
+
+def _measurements(
+    rows: Sequence[Row], raw: Folder, folder: Path, emit: Sink
+) -> dict[str, dict[str, Any]]:
+    """The measurements of every picture of `rows`, kept in `folder`."""
+    ids = list(dict.fromkeys(id_ for row in rows for id_ in row["pictures"]))
+    done = 0
+
+    def progress(number: int) -> None:
+        nonlocal done
+        done += number
+        emit({"kind": "progress", "stage": "01_filtered", "done": done, "total": len(ids)})
+
+    files = PictureFiles(raw.path)
+    return measured(folder, pictures.MEASURE, ids, files, pictures.measure, progress=progress)
 
 
 def _verdicts(
