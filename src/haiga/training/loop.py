@@ -22,7 +22,7 @@ from haiga import events
 from haiga.errors import TrainingError
 from haiga.objectives import Objective
 from haiga.training import checkpoint, guards
-from haiga.training.forward import Forward, columns_for
+from haiga.training.forward import Forward, columns_for, to_device
 from haiga.training.gradients import Sums, accumulate, over_ranks, scale
 from haiga.training.optimiser import adamw, follow_schedule
 from haiga.training.settings import DTYPES, Hooks, Settings
@@ -88,7 +88,7 @@ def fit(
         start = time.perf_counter()
         micro = batches(step)
         if step == 0 and hooks.first:
-            hooks.first(model, micro[0])
+            hooks.first(model, to_device(micro[0], run.accelerator.device))
         moved = _step(run, step, micro)
         history = history.stepped(moved.sums)
         now = time.perf_counter()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
@@ -80,6 +81,7 @@ def vlm(material: Material) -> Job:
     train, dropped = _rendered(material.train, opened.processor, opened.picture_tokens, stage)
     held, _ = _rendered(material.validation, opened.processor, opened.picture_tokens, stage)
     parameter_groups(opened.model, stage.trainable)
+    opened.model.to(PartialState().device)  # before the loop does it: features are made here
     return Job(
         model=opened.model,
         train=train,
