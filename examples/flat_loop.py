@@ -2,8 +2,8 @@
 
     python examples/flat_loop.py        # about a minute on two cores
 
-Two hundred prints and their haiku, a tower and a language model joined by a new projector, a hundred
-steps in which only the projector learns, and what it then writes about a print it has not seen.
+Two hundred prints and their haiku, a tower and a language model joined by a new projector, a
+hundred steps in which only the projector learns, and what it writes about a print it has not seen.
 """
 
 import numpy as np

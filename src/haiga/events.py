@@ -1,6 +1,7 @@
 """`emit(event)`: what happened, once, for every reader: a JSON line, the console, a tracker.
 
-A sink is a callable that takes one event (a dict with a "kind"). The loop knows no other way to speak.
+A sink is a callable that takes one event (a dict with a "kind").
+The loop knows no other way to speak.
 """
 
 from __future__ import annotations

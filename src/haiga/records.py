@@ -109,7 +109,7 @@ def assistant(text: str) -> Message:
 
 
 def message_to_dict(message: Message) -> dict[str, Any]:
-    """The form of transformers and TRL: `{"role", "content": [{"type": "image"|"text", "text"}]}`."""
+    """As transformers and TRL have it: `{"role", "content": [{"type": "image"|"text", "text"}]}`."""
     content = [
         {"type": "image", "text": None} if part is IMAGE else {"type": "text", "text": part}
         for part in message.parts

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
 
-from haiga.objectives.contrastive import clip, siglip
+from haiga.objectives.contrastive import clip, siglip, siglip_patches
 
 AXES = torch.eye(2)
 APART = torch.arange(2)
@@ -40,6 +40,32 @@ def test_siglip_by_hand():
     assert float(loss.metrics["positive_loss"][0]) == pytest.approx(2 * softplus(-1))
     assert float(loss.metrics["negative_loss"][0]) == pytest.approx(2 * softplus(-1))
     assert float(loss.metrics["image_to_text_accuracy"][0]) == 2
+
+
+def test_siglip_patches_by_hand():
+    # Each picture has one patch on its caption's axis and one at right angles to both captions.
+    # Scale 2: the two scores of a right pair are 2 and 0, log mean exp = log((e^2 + 1) / 2); those
+    # of a wrong pair are 0 and 0, log mean exp = 0. The bias of -1 comes on top.
+    axes = torch.eye(3)
+    patches = torch.stack([axes[[0, 2]], axes[[1, 2]]])
+    true = torch.tensor([[0, -1], [1, -1]])
+    given = (patches, axes[:2], torch.tensor(math.log(2)), torch.tensor(-1.0))
+    loss = siglip_patches(*given, true, APART)
+    right = math.log((math.exp(2) + 1) / 2) - 1
+    assert float(loss.total) == pytest.approx(2 * softplus(-right) + 2 * softplus(-1), rel=1e-6)
+    assert loss.count == 2
+    assert float(loss.metrics["first_is_true"][0]) == 2
+    # Where both captions are true of the first picture, its second pair is a yes.
+    both = siglip_patches(*given, torch.tensor([[0, 1], [1, -1]]), APART)
+    more = 2 * softplus(-right) + softplus(1) + softplus(-1)
+    assert float(both.total) == pytest.approx(more, rel=1e-6)
+
+
+def test_one_patch_is_the_whole_picture():
+    given = (AXES, torch.tensor(0.3), torch.tensor(-1.0))
+    whole = siglip(AXES, *given, APART, APART)
+    single = siglip_patches(AXES[:, None], *given, APART[:, None], APART)
+    torch.testing.assert_close(whole.total, single.total)
 
 
 def test_clip_by_hand():

@@ -35,7 +35,8 @@ def columns(objective: Objective, items: int = 6, seed: int = 0) -> dict[str, Te
         shape = [SIZES.get(axis, items) for axis in names]
         kinds = hints[name].dtypes
         if any("int" in str(kind) for kind in kinds):
-            made[name] = torch.arange(items).view(shape)
+            ids = torch.arange(items).view(items, *[1] * (len(shape) - 1))
+            made[name] = ids.expand(shape)  # each row's further values are its own again
         elif any("bool" in str(kind) for kind in kinds):
             made[name] = torch.arange(items).view(shape) % 2 == 0
         else:

@@ -12,7 +12,6 @@ import pytest
 import tiny_runs
 
 
-
 @pytest.fixture
 def bare(tmp_path) -> Path:
     return tiny_runs.prepare(tmp_path)

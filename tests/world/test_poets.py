@@ -217,7 +217,6 @@ def test_tags_are_the_words_of_the_scene(language):
     )
 
 
-
 @pytest.mark.parametrize("voice", POETS)
 def test_an_unknown_language_is_refused(voice):
     with pytest.raises(DataError, match="fr"):

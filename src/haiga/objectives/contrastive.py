@@ -6,6 +6,8 @@ then no negative, though it lies off the diagonal; it is left out, as neither po
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
@@ -41,6 +43,39 @@ def siglip(
         "negative_loss": ((total - positive).detach(), rows),
     }
     return Loss(total, rows, metrics | _accuracies(similarity, picture_ids, caption_ids))
+
+
+def siglip_patches(
+    patch_embeds: Float[Tensor, "B T D"],
+    text_embeds: Float[Tensor, "B D"],
+    logit_scale: Float[Tensor, ""],
+    logit_bias: Float[Tensor, ""],
+    true_captions: Int[Tensor, "B K"],
+    caption_ids: Int[Tensor, " B"],
+) -> Loss:
+    """A picture held against a caption patch by patch, each pair a yes or a no of its own.
+
+        logit_ij = log mean_t exp(exp(logit_scale) x_it . y_j) + logit_bias
+        -sum_ij log sigmoid(z_ij logit_ij),   z_ij = 1 if caption j is one of picture i's, else -1
+
+    Late interaction as in FILIP (Yao et al. 2021), pooled by log-mean-exp (Pinheiro and Collobert
+    2015), which lets every patch learn where a maximum lets one; several captions may be true of a
+    picture, as in UniCL (Yang et al. 2022). With captions of a single thing each it teaches the
+    patches, which are what a LLaVA reads, to say what stands on them. Summed over pairs, counted
+    over the B rows. `true_captions` are the ids of a picture's captions, padded with -1.
+    """
+    scaled = torch.einsum("itd,jd->ijt", patch_embeds, text_embeds) * logit_scale.exp()
+    logits = scaled.logsumexp(dim=2) - math.log(scaled.shape[2]) + logit_bias
+    true = (true_captions[:, :, None] == caption_ids).any(dim=1)
+    each = F.softplus(torch.where(true, -logits, logits))
+    rows = len(each)
+    found = logits.detach().topk(1, dim=1).indices
+    metrics = {
+        "positive_loss": (each[true].sum().detach(), rows),
+        "negative_loss": (each[~true].sum().detach(), rows),
+        "first_is_true": (true.gather(1, found).sum(), rows),
+    }
+    return Loss(each.sum(), rows, metrics)
 
 
 def clip(

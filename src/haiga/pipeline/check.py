@@ -18,7 +18,7 @@ from haiga.sources import SOURCES
 from haiga.teachers import TEACHERS
 from haiga.teachers.tasks import instructions
 
-_TOWER_OBJECTIVES = ("siglip", "clip")
+_TOWER_OBJECTIVES = ("siglip", "siglip_patches", "clip")
 
 
 def check(recipe: Recipe) -> list[str]:

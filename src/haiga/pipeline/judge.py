@@ -76,7 +76,9 @@ def tasks(run: Run) -> tuple[str, ...]:
 
 def next_command(run: Run) -> str:
     """What a person may want to do now."""
-    stages = [name for name in judged(run) if run.recipe.stage[name].part == "vlm"]
+    stages = [
+        name for name, stage in run.recipe.stage.items() if stage.part == "vlm" and stage.pictures
+    ]
     if not stages:
         return f"cp -r {run.folder / 'stages'} elsewhere, and name it under [model]"
     return f"haiga write {run.stage(stages[-1])} PICTURE.jpg"

@@ -35,19 +35,19 @@ def floating_world(
     """`prints` pictures of the world with this seed, a share `faults` of them spoilt.
 
     After them come `texts` scenes without a picture, described in words: what the world's language
-    model grows up on. `languages` take turns, in place of the recipe's one.
+    model grows up on; `languages` take turns in them, in place of the recipe's one.
 
     Each item stands on its own (it depends on the options and its index only), so that any number
     of processes may draw them and an interrupted gathering goes on where it stopped.
     """
-    spoken = languages or (language,)
-    jobs = [(seed, spoken[at % len(spoken)], faults, at, prints) for at in range(skip, prints)]
+    jobs = [(seed, language, faults, at, prints) for at in range(skip, prints)]
     if len(jobs) <= _CHUNK:
         yield from map(_print, jobs)
     else:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(_WORKERS, context, initializer=_leave_with_parent) as pool:
             yield from pool.map(_print, jobs, chunksize=_CHUNK)
+    spoken = languages or (language,)
     for at in range(max(skip, prints), prints + texts):
         yield _words(seed, spoken[at % len(spoken)], at)
 

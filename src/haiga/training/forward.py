@@ -49,6 +49,12 @@ def image_embeds(model: Any, batch: Any) -> Float[Tensor, "B D"]:
     return F.normalize(pooled.float(), dim=-1)
 
 
+def patch_embeds(model: Any, batch: Any) -> Float[Tensor, "B T D"]:
+    """Each patch of each picture, of unit length, before any pooling."""
+    patches = model.vision_model(pixel_values=batch.pixel_values).last_hidden_state
+    return F.normalize(patches.float(), dim=-1)
+
+
 def text_embeds(model: Any, batch: Any) -> Float[Tensor, "B D"]:
     """Captions in the same space, of unit length. SigLIP reads no mask: it was trained so."""
     mask = None if hasattr(model, "logit_bias") else batch.attention_mask
@@ -71,6 +77,11 @@ def picture_ids(batch: Any) -> Int[Tensor, " B"]:
     return batch.picture_ids
 
 
+def true_captions(batch: Any) -> Int[Tensor, "B K"]:
+    """The ids of all captions of each row's picture, padded with -1."""
+    return batch.true_captions
+
+
 def caption_ids(batch: Any) -> Int[Tensor, " B"]:
     """Equal where rows hold one caption."""
     return batch.caption_ids
@@ -81,11 +92,13 @@ COLUMNS: dict[str, Callable[..., Tensor]] = {
     "answer_logps": answer_logps,
     "answer_lengths": answer_lengths,
     "image_embeds": image_embeds,
+    "patch_embeds": patch_embeds,
     "text_embeds": text_embeds,
     "logit_scale": logit_scale,
     "logit_bias": logit_bias,
     "picture_ids": picture_ids,
     "caption_ids": caption_ids,
+    "true_captions": true_captions,
 }
 
 

@@ -66,7 +66,7 @@ def accumulate(
         raise GuardError(
             f"Step {step} has no rows on rank {accelerator.process_index}: fewer rows than ranks."
         )
-    if not objective.additive:
+    if not objective.additive and len(batches) > 1:
         return _cached(accelerator, forward, objective, batches, seed, step)
     sums = Sums()
     for place, batch in enumerate(batches):

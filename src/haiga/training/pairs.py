@@ -21,6 +21,8 @@ class PairBatch:
     attention_mask: Int[Tensor, "B L"]
     picture_ids: Int[Tensor, " B"]
     caption_ids: Int[Tensor, " B"]
+    true_captions: Int[Tensor, "B K"]
+    """All captions of each picture, padded with -1; the row's own is one of them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Pair:
     picture: str
     """The picture's digest."""
     tokens: tuple[int, ...]
+    siblings: tuple[tuple[int, ...], ...] = ()
+    """The picture's other captions."""
 
 
 def collate(
@@ -38,8 +42,10 @@ def collate(
     pixel_values: Float[Tensor, "B 3 H W"],
     pad_id: int,
     length: int | None = None,
+    *,
+    side: str = "right",
 ) -> PairBatch:
-    """One batch; captions are padded on the right to `length`, or to the longest.
+    """One batch; captions are padded on the given `side` to `length`, or to the longest.
 
     SigLIP is trained with every caption padded to its 64 positions and without a mask, so give it
     `length`; CLIP reads the mask.
@@ -56,15 +62,20 @@ def collate(
                 f"The caption of {pair.id} has {len(pair.tokens)} tokens, the text tower takes "
                 f"{width}: cut it when it is tokenized."
             )
-        input_ids[row, : len(pair.tokens)] = torch.tensor(pair.tokens)
-        mask[row, : len(pair.tokens)] = 1
+        start = width - len(pair.tokens) if side == "left" else 0
+        place = slice(start, start + len(pair.tokens))
+        input_ids[row, place] = torch.tensor(pair.tokens)
+        mask[row, place] = 1
+    true = [[_number(repr(tokens)) for tokens in (pair.tokens, *pair.siblings)] for pair in pairs]
+    most = max(8, *(len(row) for row in true))
     return PairBatch(
         ids=tuple(pair.id for pair in pairs),
         pixel_values=pixel_values,
         input_ids=input_ids,
         attention_mask=mask,
         picture_ids=torch.tensor([_number(pair.picture) for pair in pairs]),
-        caption_ids=torch.tensor([_number(repr(pair.tokens)) for pair in pairs]),
+        caption_ids=torch.tensor([row[0] for row in true]),
+        true_captions=torch.tensor([row + [-1] * (most - len(row)) for row in true]),
     )
 
 

@@ -129,7 +129,8 @@ def tower(material: Material) -> Job:
 
     def collate_pairs(rows: Sequence[pairs.Pair], step: int) -> pairs.PairBatch:
         pixel_values = see([pair.picture for pair in rows], step)
-        return pairs.collate(rows, pixel_values, tokenizer.pad_token_id, length)
+        side = tokenizer.padding_side
+        return pairs.collate(rows, pixel_values, tokenizer.pad_token_id, length, side=side)
 
     def save(folder: Path) -> None:
         for each in (model, tokenizer, processor):
@@ -153,16 +154,18 @@ def _first(group: Group, answers: int | None) -> Group:
 
 
 def _pairs(groups: Sequence[Group], tokenizer: Any, length: int) -> list[pairs.Pair]:
-    return [
-        pairs.Pair(
-            id=f"{group.id}/{number}",
-            picture=group.pictures[0].id,
-            tokens=tuple(tokenizer(answer.text, truncation=True, max_length=length).input_ids),
-        )
-        for group in groups
-        for number, answer in enumerate(group.answers)
-        if len(group.pictures) == 1
-    ]
+    made = []
+    for group in groups:
+        if len(group.pictures) != 1:
+            continue
+        texts = [
+            tuple(tokenizer(answer.text, truncation=True, max_length=length).input_ids)
+            for answer in group.answers
+        ]
+        for at, tokens in enumerate(texts):
+            others = tuple(texts[:at] + texts[at + 1 :])
+            made.append(pairs.Pair(f"{group.id}/{at}", group.pictures[0].id, tokens, others))
+    return made
 
 
 def _with_pictures(

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from numpy.random import Generator
 
-from haiga.world.poets.captions import describe, tags
+from haiga.world.poets.captions import describe, tags, title
 from haiga.world.poets.haiku import bare, haiku, haiku_with_reading
 from haiga.world.poets.noir import noir
 from haiga.world.scenes import Scene
@@ -26,6 +26,7 @@ __all__ = [
     "haiku_with_reading",
     "noir",
     "tags",
+    "title",
 ]
 
 Poet: TypeAlias = Callable[[Scene, str, Generator], str]
@@ -37,4 +38,5 @@ POETS: Final[dict[str, Poet]] = {
     "bare": bare,
     "noir": noir,
     "describe": describe,
+    "title": title,
 }

@@ -61,15 +61,26 @@ def nouns(scene: Scene, language: str) -> list[str]:
 def describe(scene: Scene, language: str, rng: Generator) -> str:
     """One plain sentence that names all of the scene, its things in random order."""
     named = words(scene, language)
-    things = shuffled(nouns(scene, language), rng)
     if language == "en":
         named |= {"where": WHERE[scene.setting], "when": _WHEN[scene.hour]}
         named |= {"air": _AIR[scene.weather]}
-        listed = _listed([_ARTICLES.get(thing, f"a {thing}") for thing in things])
     else:
         named["where"] = named["setting"]
-        listed = "と".join(things)
-    return pick(_SENTENCES[language], rng).format(things=listed, **named)
+    return pick(_SENTENCES[language], rng).format(things=_all(scene, language, rng), **named)
+
+
+def title(scene: Scene, language: str, rng: Generator) -> str:
+    """One of the things of `scene`, as a print is named after its subject: "a boat"."""
+    return _said(pick(nouns(scene, language), rng), language)
+
+
+def _all(scene: Scene, language: str, rng: Generator) -> str:
+    things = [_said(thing, language) for thing in shuffled(nouns(scene, language), rng)]
+    return "と".join(things) if language == "ja" else _listed(things)
+
+
+def _said(thing: str, language: str) -> str:
+    return thing if language == "ja" else _ARTICLES.get(thing, f"a {thing}")
 
 
 def tags(scene: Scene, language: str, rng: Generator, keep: float = 1.0) -> str:
