@@ -7,7 +7,6 @@ The loop knows no other way to speak.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -59,7 +58,7 @@ def truncate(path: Path, keep: Callable[[Event], bool]) -> None:
     kept = [json.dumps(event, ensure_ascii=False) + "\n" for event in read(path) if keep(event)]
     temporary = path.with_suffix(".tmp")
     temporary.write_text("".join(kept), encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def fan_out(*sinks: Sink) -> Sink:

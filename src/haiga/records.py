@@ -109,7 +109,7 @@ def assistant(text: str) -> Message:
 
 
 def message_to_dict(message: Message) -> dict[str, Any]:
-    """As transformers and TRL have it: `{"role", "content": [{"type": "image"|"text", "text"}]}`."""
+    """As transformers and TRL have it: `{"role", "content": [{"type": "image"}, …]}`."""
     content = [
         {"type": "image", "text": None} if part is IMAGE else {"type": "text", "text": part}
         for part in message.parts

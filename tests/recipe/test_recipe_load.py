@@ -35,8 +35,9 @@ def test_every_shipped_recipe_loads_and_round_trips(path, tmp_path):
 
 def test_the_example_says_what_it_says():
     recipe = load(EXAMPLE)
-    assert list(recipe.stage) == ["align", "sft"]
-    assert recipe.stage["sft"].trainable[0] == (".*lora_.*", 5e-4)
+    assert list(recipe.stage) == ["align", "sft", "sft_without_pictures"]
+    assert recipe.stage["sft"].trainable[0] == (".*lora_.*", 2e-3)
+    assert recipe.stage["sft_without_pictures"].pictures is False
     assert recipe.stage["align"].trainable[-1] == (".*", "frozen")
     assert recipe.curate.pictures[0] == {"name": "side", "minimum": 96}
     assert recipe.split.seed == recipe.seed == 42
@@ -154,7 +155,7 @@ def test_overrides(override, read, value):
         ("stage.stf.batch=3", "stage.stf: there is no such stage (did you mean 'sft'?)"),
         ("modle.fit=pad", "modle: there is no such field (did you mean 'model'?)"),
         ("model.fit.x=pad", "model.fit.x: model.fit is a single value"),
-        ("curate.pictures.2.minimum=1", "curate.pictures.2: there is no such item; curate.pictures has 2"),
+        ("curate.pictures.3.minimum=1", "curate.pictures.3: there is no such item; curate.pictures has 3"),
         ("curate.pictures.-1.minimum=1", "curate.pictures.-1: there is no such item"),
         ("seed", "seed: write an override as path=value"),
         ("a..b=3", "a..b=3: write an override as path=value"),
