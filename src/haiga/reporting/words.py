@@ -29,9 +29,10 @@ def percent(share: float) -> str:
 
 def verdict(facts: RunFacts) -> str:
     """One paragraph: does the last stage use its pictures, and did its last step change it."""
-    if not facts.summary:
+    seeing = [stage for stage, cells in facts.summary.items() if "full" in cells]
+    if not seeing:
         return "Nothing has been evaluated yet, so this page says only what was made."
-    stage = list(facts.summary)[-1]
+    stage = seeing[-1]
     cells = facts.summary[stage]
     cell = cells["full"].get(PRIMARY)
     if cell is None:
@@ -44,6 +45,11 @@ def verdict(facts: RunFacts) -> str:
         name: by_check[PRIMARY]
         for name, by_check in cells.items()
         if name != "full" and PRIMARY in by_check
+    }
+    controls |= {
+        name: by_condition["blind"][PRIMARY]
+        for name, by_condition in facts.summary.items()
+        if name not in seeing and PRIMARY in by_condition.get("blind", {})
     }
     opening = (
         f"Of the things that the answers of {stage} name, {percent(cell['mean'])} are in the "
