@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/haiga run recipes/floating-world-en.toml
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto # a worker per core, and one thread each
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
