@@ -77,8 +77,7 @@ class Stages:
             target,
             {},
             teacher=teacher,
-            tasks=tasks,
-            answers=answers,
+            answers=dict.fromkeys(tasks, answers),
             emit=self.events.append,
             spend=self.bills.append,
         )

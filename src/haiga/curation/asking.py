@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from haiga.errors import TeacherError
@@ -18,11 +18,10 @@ def ask(
     row: Mapping[str, Any],
     pictures: Mapping[str, bytes],
     *,
-    tasks: Sequence[str],
-    answers: int,
+    answers: Mapping[str, int],
     spend: Spend,
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """The texts of `answers` calls for each task, equal ones once, and the calls that failed.
+    """As many calls as `answers` asks of each task; the texts, equal ones once, and what failed.
 
     A text is {"task", "source", "text"}, a failure a sentence that begins with its task. `spend`
     is told of a call before its answer is looked at.
@@ -31,9 +30,9 @@ def ask(
     failures = []
     meta = json.loads(row["meta"])
     data = tuple(pictures[id_] for id_ in row["pictures"])
-    for task in tasks:
+    for task, calls in answers.items():
         prompt = draw_instruction(task, row["language"], lambda n: 0)
-        for number in range(answers):
+        for number in range(calls):
             try:
                 response = teacher.ask(
                     Request(task, prompt, row["language"], data, seed=number, meta=meta)

@@ -153,12 +153,11 @@ def caption(
     options: Mapping[str, Any],
     *,
     teacher: Teacher | None,
-    tasks: Sequence[str],
-    answers: int,
+    answers: Mapping[str, int],
     emit: Sink,
     spend: Spend,
 ) -> None:
-    """02_captioned: the source's own caption, and the teacher's answers to each task.
+    """02_captioned: the source's own caption, and as many of the teacher's answers as each task asks for.
 
     A call that failed drops nothing but itself: the row keeps its other texts, and the teacher's
     words in `failures`; a row left with no text at all is dropped. `spend` is told of every paid
@@ -173,7 +172,7 @@ def caption(
     rows = list(filtered.rows())
     files = PictureFiles(filtered.path.parent / "00_raw")
     failed: list[str] = []
-    calls = len(tasks) * answers if teacher else 0
+    calls = sum(answers.values()) if teacher else 0
     asked = 0
 
     def decide(at: int) -> Row:
@@ -182,7 +181,7 @@ def caption(
         texts: list[dict[str, str]] = []
         failures: list[str] = []
         if teacher:
-            texts, failures = ask(teacher, row, files, tasks=tasks, answers=answers, spend=spend)
+            texts, failures = ask(teacher, row, files, answers=answers, spend=spend)
             failed.extend(failures)
             asked += calls
             stop_if_most_fail("calls to the teacher", failed, asked)

@@ -68,8 +68,7 @@ def teach(run: Run) -> None:
         run.data("02_captioned"),
         options,
         teacher=teacher,
-        tasks=options["tasks"],
-        answers=options["answers"],
+        answers=section.calls() if section else {},
         emit=run.emit,
         spend=to_jsonl(run.folder / "ledger.jsonl"),
     )

@@ -92,7 +92,14 @@ class Teach(_Section):
 
     teacher: Component
     tasks: SomeWords
-    answers: Count = 1
+    answers: Count | dict[Word, Count] = 1
+    """Of each task, or task by task; 1 where a task is not named."""
+
+    def calls(self) -> dict[str, int]:
+        """Task -> how many answers are asked for."""
+        if isinstance(self.answers, int):
+            return dict.fromkeys(self.tasks, self.answers)
+        return {task: self.answers.get(task, 1) for task in self.tasks}
 
 
 class Split(_Section):

@@ -70,8 +70,10 @@ def describe(scene: Scene, language: str, rng: Generator) -> str:
 
 
 def title(scene: Scene, language: str, rng: Generator) -> str:
-    """One of the things of `scene`, as a print is named after its subject: "a boat"."""
-    return _said(pick(nouns(scene, language), rng), language)
+    """A thing of `scene` or its setting, as a print is named after its subject: "a boat"."""
+    setting = words(scene, language)["setting"]
+    titles = [_said(thing, language) for thing in nouns(scene, language)]
+    return pick([*titles, setting if language == "ja" else f"the {setting}"], rng)
 
 
 def _all(scene: Scene, language: str, rng: Generator) -> str:

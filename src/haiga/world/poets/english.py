@@ -59,8 +59,13 @@ _FREE: Final = {
         "without a sound", "as in a dream", "and no one else",
     ),
     "two": (
-        "so still", "in silence", "half asleep", "all alone", "without a sound", "as in a dream",
-        "and no one else", "and nothing else", "waiting",
+        "wait", "rest", "sleep", "so still", "alone", "at rest", "in silence", "half asleep",
+        "all alone", "without a sound", "as in a dream", "and no one else", "and nothing else",
+    ),
+    "end": (
+        "peace", "no more", "so still", "nothing more", "and silence", "half asleep",
+        "and no one else", "and nothing else", "without a word", "and then nothing else",
+        "and no one comes back", "and so much silence",
     ),
     "adj": (
         "late", "long", "soft", "slow", "still", "pale", "calm", "silent", "gentle", "lonely",
@@ -167,15 +172,13 @@ _LINES: Final = {
         "{X:np} {X:does} {X:over} the {setting:place}",
         "{X:over} the {setting:place} {X:np} {X:does}",
     ),
+    # What comes last here is what bends: whoever has named two things can still make up the count.
     "pair": (
-        "{X:np} and {Y:np}",
-        "{X:np}, then {Y:np}",
-        "{X:np}, and now {Y:np}",
         "{X:noun} and {Y:noun} {two}",
-        "{X:np} {X:does} with {Y:np}",
-        "{X:noun}, {Y:noun}, and nothing else",
-        "only {X:np} and {Y:np}",
-        "only {X:noun} and {Y:noun}",
+        "{X:noun} and {Y:noun} {two}",
+        "{X:noun}, {Y:noun}, {end}",
+        "{X:noun} {X:does} and {Y:noun} {Y:does}",
+        "{X:noun} {X:does}, and {Y:noun} {Y:does}",
     ),
     "pair_where": (
         "{X:ground}{Y:ground}{X:noun} and {Y:noun} {setting:where}",
