@@ -19,6 +19,9 @@ seed = 7
 name = "floating_world"
 prints = 26
 
+[curate]
+hamming = 2
+
 [curate.texts]
 haiku = [{ name = "form" }]
 
@@ -67,6 +70,9 @@ seed = 7
 name = "floating_world"
 prints = 16
 texts = 12
+
+[curate]
+hamming = 2
 
 [teach]
 teacher = { name = "poet" }

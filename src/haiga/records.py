@@ -26,6 +26,9 @@ class _Image:
 
 IMAGE: Final = _Image()
 Part: TypeAlias = str | _Image
+MAX_PICTURES: Final = 8
+"""Pictures of one prompt. A row with more is set aside when it is curated; elsewhere it is an
+error, never a picture dropped in silence."""
 
 
 @dataclass(frozen=True, slots=True)

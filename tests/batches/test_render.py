@@ -8,7 +8,7 @@ import pytest
 
 from haiga.batches.render import Branch, Rendered, fit_length, render
 from haiga.errors import DataError, PlaceholderError, TooLongError
-from haiga.records import IMAGE, Answer, Group, Message, Picture, assistant, user
+from haiga.records import IMAGE, MAX_PICTURES, Answer, Group, Message, Picture, assistant, user
 from tiny import CHATML, tiny_tokenizer
 
 PARTS = (
@@ -180,6 +180,13 @@ def test_pictures_belong_in_the_prompt() -> None:
     answer = (assistant("a"), user(IMAGE), assistant("b"))
     with pytest.raises(PlaceholderError, match="Pictures belong in the prompt"):
         render(tokenizer(), group(answer, prompt=(user("x"),)), 3)
+
+
+def test_more_pictures_than_one_prompt_may_have() -> None:
+    many = MAX_PICTURES + 1
+    asked = group((assistant("a"),), prompt=(user(*[IMAGE] * many),), pictures=many)
+    with pytest.raises(DataError, match=r"row-7: it has 9 pictures, where at most 8 are read"):
+        render(tokenizer(), asked, 3)
 
 
 def test_an_answer_without_an_assistant() -> None:

@@ -195,3 +195,9 @@ def test_one_bad_picture_of_several_is_a_fault():
     good = {"width": 300, "height": 300}
     assert pictures.fault([good, {"error": "No."}], [pictures.side]) == "unreadable"
     assert pictures.fault([good, good], [pictures.side]) is None
+
+
+def test_a_row_of_more_pictures_than_a_prompt_may_have_is_set_aside():
+    good = {"width": 300, "height": 300}
+    assert pictures.fault([good] * 8, [pictures.side]) is None
+    assert pictures.fault([good] * 9, [pictures.side]) == "over 8 pictures"

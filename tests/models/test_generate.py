@@ -6,8 +6,8 @@ import tiny
 from haiga.errors import DataError, PlaceholderError, TooLongError
 from haiga.models import adapters
 from haiga.models.assemble import assemble
-from haiga.models.generate import MAX_IMAGES, generate
-from haiga.records import IMAGE, Message, user
+from haiga.models.generate import generate
+from haiga.records import IMAGE, MAX_PICTURES, Message, user
 
 COLOURS = ("red", "blue", "green")
 PICTURES = [Image.new("RGB", (60, 30), colour) for colour in COLOURS]
@@ -170,7 +170,7 @@ def test_a_text_cannot_add_a_picture_place(tiny_vlm):
 
 
 def test_too_many_pictures(tiny_vlm):
-    many = MAX_IMAGES + 1
+    many = MAX_PICTURES + 1
     with pytest.raises(DataError, match="9 pictures, where at most 8 are read"):
         generate(tiny_vlm, [(user(*[IMAGE] * many),)], [PICTURES[:1] * many], max_new_tokens=2)
 

@@ -141,7 +141,6 @@ def test_long_arrays_have_a_line_per_item():
         ('evaluate.conditions=["full"]', lambda r: r.evaluate.conditions, ("full",)),
         ("seed=7", lambda r: r.split.seed, 7),
         ("source.prints=20", lambda r: r.source["prints"], 20),
-        ('evaluate.extra_stages=["base","align"]', lambda r: r.evaluate.extra_stages[0], "base"),
     ],
 )  # fmt: skip
 def test_overrides(override, read, value):
@@ -196,7 +195,6 @@ def test_overrides_that_lead_nowhere(override, says):
         ("stage.sft.starts_from=sft", "stage.sft.starts_from: sft comes later"),
         ('stage.sft.tasks=["hiaku"]', "stage.sft.tasks: nothing makes groups of the task 'hiaku' (did you mean 'haiku'?)"),
         ('evaluate.tasks=["noir"]', "evaluate.tasks: nothing makes groups of the task 'noir'"),
-        ('evaluate.extra_stages=["sf"]', "evaluate.extra_stages: there is no stage 'sf' (did you mean 'sft'?)"),
         ("language=fr", "teach.tasks: a haiku's form can be counted in en and ja only"),
     ],
 )  # fmt: skip

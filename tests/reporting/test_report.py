@@ -9,7 +9,7 @@ from PIL import Image
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.reporting.facts import RunFacts
-from haiga.reporting.report import SHOWN, SIDE, contact_sheet, render, thumbnail, write_report
+from haiga.reporting.report import SIDE, contact_sheet, render, thumbnail, write_report
 from haiga.reporting.words import Piece, duration, marked, percent, points, spent, verdict
 from haiga.store import Manifest
 
@@ -166,8 +166,8 @@ def test_marked_keeps_every_letter():
 
 
 def test_the_contact_sheet_takes_the_first_that_have_a_picture():
-    some = facts(pictures={f"i{i}": picture(20) for i in range(3, 30)})
-    assert [each["id"] for each in contact_sheet(some)] == [f"i{i}" for i in range(3, 3 + SHOWN)]
+    some = facts(pictures={f"i{i}": picture(20) for i in range(3, 30)}, shown=5)
+    assert [each["id"] for each in contact_sheet(some)] == [f"i{i}" for i in range(3, 8)]
 
 
 def test_thumbnails_are_small_jpegs():

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from jinja2.exceptions import TemplateError
 
 from haiga.errors import DataError, PlaceholderError, TooLongError
-from haiga.records import IMAGE, Group, Message, message_to_dict
+from haiga.records import IMAGE, MAX_PICTURES, Group, Message, message_to_dict
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ def render(tokenizer: Any, group: Group, image_tokens: int | Sequence[int]) -> R
     closing marker of a turn is learned, the line break after it is not.
 
     Raises PlaceholderError where picture places and pictures of the row do not match, and
-    DataError where a text holds a control token or the template rewrites earlier turns.
+    DataError where there are more than `records.MAX_PICTURES`, where a text holds a control token,
+    or where the template rewrites earlier turns.
     """
     image_token = image_token_of(tokenizer) if group.pictures or _images(group.prompt) else None
     _check_row(tokenizer, group, image_token)
@@ -132,6 +133,11 @@ def _check_row(tokenizer: Any, group: Group, image_token: str | None) -> None:
         raise PlaceholderError(
             f"Row {group.id}: the prompt has {_images(group.prompt)} picture places and the row "
             f"{len(group.pictures)} pictures. Give one image part for each picture."
+        )
+    if len(group.pictures) > MAX_PICTURES:
+        raise DataError(
+            f"Row {group.id}: it has {len(group.pictures)} pictures, where at most {MAX_PICTURES} "
+            "are read. Split it into several rows."
         )
     for answer in group.answers:
         if _images(answer.messages):

@@ -18,6 +18,7 @@ from scipy.fft import dctn
 
 from haiga.errors import PictureError
 from haiga.models.pictures import MAX_PIXELS, MAX_SIDE, open_picture
+from haiga.records import MAX_PICTURES
 
 Rule: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 
@@ -119,7 +120,9 @@ RULES: dict[str, Callable[..., str | None]] = {"side": side, "aspect": aspect, "
 
 
 def fault(pictures: Sequence[Mapping[str, Any]], rules: Sequence[Rule]) -> str | None:
-    """Why a row must go: the first fault among the measurements of its pictures."""
+    """Why a row must go: too many pictures, or the first fault among their measurements."""
+    if len(pictures) > MAX_PICTURES:
+        return f"over {MAX_PICTURES} pictures"
     for values in pictures:
         if "error" in values:
             return "unreadable"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import torch
 from PIL import Image
@@ -13,10 +13,7 @@ from transformers import GenerationConfig
 from haiga.errors import DataError, PlaceholderError, TooLongError
 from haiga.models.assemble import Vlm
 from haiga.models.embeddings import base_of
-from haiga.records import Message, message_to_dict
-
-MAX_IMAGES: Final = 8
-"""Pictures in one prompt; more are an error, never silently dropped."""
+from haiga.records import MAX_PICTURES, Message, message_to_dict
 
 Progress = Callable[[int, int], None]
 """Called with (answers done, answers in all) after each batch."""
@@ -44,7 +41,7 @@ def generate(
     Raises:
         PlaceholderError: a prompt's picture places and its pictures do not match.
         TooLongError: a prompt and its answer would not fit in the model's positions.
-        DataError: more than `MAX_IMAGES` pictures in one prompt.
+        DataError: more than `records.MAX_PICTURES` pictures in one prompt.
     """
     texts = [
         _text(vlm, row, prompt, given)
@@ -114,8 +111,11 @@ def _text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[Image.I
             f"Prompt {row} has {places} picture places and {len(given)} pictures. "
             "Give one IMAGE part for each picture."
         )
-    if places > MAX_IMAGES:
-        raise DataError(f"Prompt {row} has {places} pictures, where at most {MAX_IMAGES} are read.")
+    if places > MAX_PICTURES:
+        raise DataError(
+            f"Prompt {row} has {places} pictures, where at most {MAX_PICTURES} are read. "
+            "Ask with fewer."
+        )
     token = vlm.processor.image_token
     if any(token in message.text for message in prompt):
         raise PlaceholderError(

@@ -162,6 +162,7 @@ def facts(run: Run) -> RunFacts:
         comparisons=_json(folder / "comparisons.json") or (),
         answers={name: answers[name] for name in judged(run) if name in answers},
         pictures=shown,
+        shown=run.recipe.report.pictures,
         ledger=events.read(run.folder / "ledger.jsonl"),
         seconds={
             **{manifest.stage: manifest.seconds for manifest in manifests if manifest is not None},

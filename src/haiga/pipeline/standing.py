@@ -28,7 +28,7 @@ class Plan(NamedTuple):
 def of_base(run: Run) -> Plan:
     """The plan of the model that the stages start from."""
     section = run.recipe.model
-    options = section.model_dump(mode="json", exclude={"max_pictures"})
+    options = section.model_dump(mode="json")
     fresh = {"04_final": run.data("04_final").fingerprint()} if section.tower == FRESH else {}
     return Plan(run.base, "base", options, fresh)
 

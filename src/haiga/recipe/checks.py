@@ -29,7 +29,7 @@ def faults(recipe: Mapping[str, Any]) -> list[str]:
         stage = _table(stages[name])
         found += [f"stage.{name}{fault}" for fault in _stage_faults(stage)]
         found += _start_faults(name, stage, list(stages))
-    return [*found, *_evaluate_faults(recipe), *_task_faults(recipe)]
+    return [*found, *_task_faults(recipe)]
 
 
 def _stage_faults(stage: Mapping[str, Any]) -> Iterator[str]:
@@ -65,16 +65,6 @@ def _start_faults(name: str, stage: Mapping[str, Any], names: list[str]) -> Iter
             f"{path}: there is no stage {start!r}{did_you_mean(start, earlier)}; earlier stages: "
             f"{listed(earlier)}; leave it out to start from the assembled base"
         )
-
-
-def _evaluate_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
-    known = [BASE, *_table(recipe.get("stage"))]
-    for name in _array(_table(recipe.get("evaluate")).get("extra_stages")):
-        if isinstance(name, str) and name not in known:
-            yield (
-                f"evaluate.extra_stages: there is no stage {name!r}{did_you_mean(name, known)}; "
-                f"there are: {listed(known)}"
-            )
 
 
 def _task_faults(recipe: Mapping[str, Any]) -> Iterator[str]:

@@ -58,7 +58,6 @@ def _rate(value: Any) -> Any:
 Word: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Component: TypeAlias = Annotated[dict[str, Any], AfterValidator(_component)]
 Components: TypeAlias = Annotated[tuple[Component, ...], Field(strict=False)]
-Words: TypeAlias = Annotated[tuple[Word, ...], Field(strict=False)]
 SomeWords: TypeAlias = Annotated[tuple[Word, ...], Field(strict=False, min_length=1)]
 Rule: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_pattern)], Annotated[Any, AfterValidator(_rate)]],
@@ -81,7 +80,7 @@ class Curate(_Section):
     pictures: Components = ()
     captions: Components = ()
     """For the source's own captions."""
-    hamming: Annotated[int, Field(ge=0, le=64)] = 4
+    hamming: Annotated[int, Field(ge=0, le=64)] = 8
     """Pictures whose 64-bit perceptual hashes differ in at most so many bits are duplicates."""
     texts: dict[Word, Components] = {}
     """Task -> rules for the texts that a teacher wrote for it."""
@@ -119,7 +118,6 @@ class Model(_Section):
     image_token: Annotated[str, Field(min_length=1)]
     fit: Literal["pad", "crop", "squash"] = "pad"
     projector_seed: int = 0
-    max_pictures: Count = 4
 
 
 class Adapter(_Section):
@@ -190,8 +188,6 @@ class Evaluate(_Section):
     """None: the tasks of the last stage."""
     batch: Count = 64
     max_new_tokens: Count = 64
-    extra_stages: Words = ()
-    """Stages scored besides the last one, or "base" for the assembled model."""
 
 
 class Report(_Section):

@@ -33,6 +33,8 @@ class RunFacts:
     """Stage -> condition -> rows, as `evaluation.run.read_answers` gives them."""
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     """Item id -> its first picture's file; the report shrinks what it shows."""
+    shown: int = 24
+    """How many of them stand on the contact sheet."""
     ledger: Sequence[Mapping[str, Any]] = ()
     """The rows of `ledger.jsonl`; "dollars" is summed by "model"."""
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -25,8 +25,6 @@ from haiga.reporting import plots, words
 from haiga.reporting.facts import RunFacts
 from haiga.store import write_atomically
 
-SHOWN = 24
-"""Held-out pictures on the contact sheet."""
 SAMPLES = 12
 """Samples shown per stage, spread over training."""
 SIDE = 280
@@ -77,7 +75,7 @@ def thumbnail(data: bytes) -> str:
 
 
 def contact_sheet(run: RunFacts) -> list[dict[str, Any]]:
-    """The first `SHOWN` held-out items that have a picture: nobody chose them.
+    """The first `run.shown` held-out items that have a picture: nobody chose them.
 
     Each is `{"id", "picture", "things", "reference", "stages": [{"name", "full", "blind"}]}`,
     where full and blind are lists of pieces, or None where nothing was asked.
@@ -104,7 +102,7 @@ def contact_sheet(run: RunFacts) -> list[dict[str, Any]]:
             "language": known[each]["language"],
             "stages": [_written(stage, conditions, each) for stage, conditions in by_id.items()],
         }
-        for each in [each for each in known if each in run.pictures][:SHOWN]
+        for each in [each for each in known if each in run.pictures][: run.shown]
     ]
 
 
