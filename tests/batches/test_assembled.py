@@ -9,11 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from haiga.batches.features import Features, cache_key, encoder
+from haiga.batches.features import Features, cache_key
 from haiga.batches.groups import collate
 from haiga.batches.render import render
 from haiga.models.assemble import Vlm, assemble, load
 from haiga.models.branches import compare
+from haiga.models.features import encode_pictures
 from haiga.records import IMAGE, Answer, Group, Message, Picture, assistant, user
 from tiny import PATCHES, tiny_language_model, tiny_tower
 
@@ -58,7 +59,7 @@ def test_groups_through_cache_and_model(tmp_path: Path, family: str) -> None:
     batch = collate(rendered, pad_id=made.tokenizer.pad_token_id)
     order = [id for names in batch.picture_ids for id in names]
     cache = Features.open(tmp_path / "features", cache_key(made))
-    assert cache.ensure(order, PICTURES, encoder(made), batch=2) == 3
+    assert cache.ensure(order, PICTURES, lambda views: encode_pictures(made, views), batch=2) == 3
     pictures = [Image.open(io.BytesIO(PICTURES[id])).convert("RGB") for id in order]
     pixels = made.processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
     assert compare(made.model, batch, cache.get(order), pixel_values=pixels) <= 1e-5
@@ -95,6 +96,7 @@ def test_bfloat16_tower_and_full_projector(tmp_path: Path) -> None:
     made = assemble(tower, words, dtype=torch.bfloat16)
     rendered = [render(made.processor, group, made.picture_tokens) for group in GROUPS]
     batch = collate(rendered, pad_id=0)
-    features = encoder(made)([Image.new("RGB", (32, 32), (60 * k, 9, 9)) for k in range(3)])
+    pictures = [Image.new("RGB", (32, 32), (60 * k, 9, 9)) for k in range(3)]
+    features = encode_pictures(made, pictures)
     assert features.dtype == torch.bfloat16
     assert compare(made.model, batch, features) < 0.5

@@ -23,7 +23,7 @@ from transformers import (
     SiglipVisionModel,
 )
 
-from haiga.batches.features import Encode, Features, cache_key, encoder
+from haiga.batches.features import Encode, Features, cache_key
 from haiga.errors import DataError, PictureError, StoreError
 from tiny import tiny_tower
 
@@ -186,18 +186,3 @@ def test_key_survives_saving(tmp_path: Path) -> None:
     one.model.save_pretrained(tmp_path / "saved")
     model = LlavaForConditionalGeneration.from_pretrained(tmp_path / "saved")
     assert cache_key(SimpleNamespace(model=model, processor=one.processor)) == cache_key(one)
-
-
-def test_encoder_gives_what_the_model_projects(tmp_path: Path) -> None:
-    made = vlm(tiny_tower(tmp_path / "tower"))
-    made.model.train()
-    pictures = [Image.new("RGB", (50, 20), (9 * k, 3, 200)) for k in range(3)]
-    features = encoder(made)(pictures)
-    assert features.shape == (3, 16, 32)
-    assert made.model.model.vision_tower.training
-    pixels = made.processor.image_processor(images=pictures, return_tensors="pt")["pixel_values"]
-    wanted = made.model.eval().get_image_features(
-        pixels, vision_feature_layer=-1, vision_feature_select_strategy="full"
-    )
-    projected = made.model.model.multi_modal_projector(features)
-    torch.testing.assert_close(projected, torch.stack(list(wanted.pooler_output)))

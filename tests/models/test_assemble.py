@@ -20,7 +20,7 @@ import tiny
 from haiga.errors import ModelError
 from haiga.models.assemble import assemble, load
 from haiga.models.checkpoint import save_checkpoint
-from haiga.models.features import encode_pictures, project
+from haiga.models.features import encode_pictures
 
 RED = Image.new("RGB", (60, 30), "red")
 
@@ -120,8 +120,13 @@ def test_the_projector_computes_in_float32_and_is_cast_afterwards(siglip_tower, 
     projector = vlm.model.model.multi_modal_projector
     exact = projector(features.float())
     assert exact.dtype == torch.float32
-    assert torch.equal(project(vlm.model, features), exact.to(torch.bfloat16))
+    read = {}
+    vlm.model.model.language_model.register_forward_pre_hook(
+        lambda _, given, named: read.update(named), with_kwargs=True
+    )
     assert vlm.model(**_inputs(vlm)).logits.dtype == torch.bfloat16
+    places = _inputs(vlm)["input_ids"] == vlm.image_token_id
+    assert torch.equal(read["inputs_embeds"][places], exact[0].to(torch.bfloat16))
     # A start that bfloat16 cannot tell from its neighbour is kept.
     with torch.no_grad():
         projector.linear_1.weight.fill_(1.0).add_(1e-4)
@@ -134,7 +139,8 @@ def test_features_are_what_the_model_splices_in(tiny_vlm):
     own = torch.stack(list(tiny_vlm.model.get_image_features(pixel_values).pooler_output))
     features = encode_pictures(tiny_vlm, images, batch=2)
     assert features.shape == (3, 16, tiny.VISION_WIDTH)
-    assert torch.allclose(project(tiny_vlm.model, features), own, atol=1e-6)
+    projected = tiny_vlm.model.model.multi_modal_projector(features)
+    assert torch.allclose(projected, own, atol=1e-6)
     assert encode_pictures(tiny_vlm, []).shape == (0, 16, tiny.VISION_WIDTH)
 
 

@@ -27,7 +27,7 @@ from PIL import Image
 from torch import Tensor
 
 from haiga.errors import DataError, StoreError
-from haiga.models.embeddings import base_of, tower_features
+from haiga.models.embeddings import base_of
 from haiga.models.pictures import open_picture
 from haiga.store import digest, fingerprint, write_atomically
 
@@ -168,23 +168,6 @@ def cache_key(vlm: Any) -> str:
             "preprocessing": _lasting(vlm.processor.image_processor.to_dict()),
         }
     )
-
-
-def encoder(vlm: Any) -> Encode:
-    """A function from pictures to the tower's features [P, T, D], in the tower's dtype."""
-    tower = base_of(vlm.model).model.vision_tower
-
-    @torch.no_grad()
-    def encode(pictures: list[Image.Image]) -> Float[Tensor, "P T D"]:
-        given = vlm.processor.image_processor(images=pictures, return_tensors="pt")
-        training = tower.training
-        tower.eval()
-        try:
-            return tower_features(vlm.model, given["pixel_values"])
-        finally:
-            tower.train(training)
-
-    return encode
 
 
 def _open(pictures: Mapping[str, bytes], id: str) -> Image.Image:

@@ -1,9 +1,8 @@
-"""Picture features: what the frozen tower sees once, and what the projector makes of it."""
+"""Picture features: what a frozen tower sees, once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -20,8 +19,7 @@ def encode_pictures(
 ) -> Float[Tensor, "N T D"]:
     """The tower's features before the projector, in the tower's dtype and on its device.
 
-    The same layer and positions as `LlavaModel.get_image_features` takes, so that
-    `project(model, encode_pictures(vlm, images))` is what the model itself would splice in.
+    Projected, they are what the model itself would splice in.
     """
     base = base_of(vlm.model)
     tower = base.model.vision_tower
@@ -33,16 +31,3 @@ def encode_pictures(
     if not parts:
         return torch.empty(0, vlm.picture_tokens, tower.config.hidden_size, dtype=tower.dtype)
     return torch.cat(parts)
-
-
-def project(model: Any, features: Float[Tensor, "N T D"]) -> Float[Tensor, "N T H"]:
-    """Features as the language model reads them.
-
-    Computed in the projector's own dtype (float32, as assembled), and only then cast to the
-    language model's.
-    """
-    base = base_of(model)
-    projector = base.model.multi_modal_projector
-    weight = next(projector.parameters())
-    out = projector(features.to(weight.device, weight.dtype))
-    return out.to(base.get_input_embeddings().weight.dtype)

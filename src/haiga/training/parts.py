@@ -23,7 +23,8 @@ from haiga.events import Sink
 from haiga.models import adapters
 from haiga.models.assemble import Vlm
 from haiga.models.branches import compare
-from haiga.models.embeddings import base_of, tower_features
+from haiga.models.embeddings import base_of
+from haiga.models.features import encode_pictures
 from haiga.models.fit import load_image_processor, pixels
 from haiga.models.generate import generate
 from haiga.models.pictures import open_picture
@@ -190,7 +191,7 @@ def _with_pictures(
     made = cache.ensure(
         ids,
         material.pictures,
-        lambda views: tower_features(opened.model, pixels(processor, views)),
+        lambda views: encode_pictures(opened, views),
     )
     known = len(set(ids)) - made
     material.emit({"kind": "note", "text": f"Picture features: {made} made, {known} known."})
