@@ -7,6 +7,7 @@ then no negative, though it lies off the diagonal; it is left out, as neither po
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -33,16 +34,9 @@ def siglip(
     """
     similarity = image_embeds @ text_embeds.T
     logits = similarity * logit_scale.exp() + logit_bias
-    sign = 2 * torch.eye(len(logits), device=logits.device, dtype=logits.dtype) - 1
-    each = -F.logsigmoid(sign * logits).masked_fill(_no_negative(picture_ids, caption_ids), 0.0)
-    positive = each.diagonal().sum()
-    total = each.sum()
-    rows = len(each)
-    metrics = {
-        "positive_loss": (positive.detach(), rows),
-        "negative_loss": ((total - positive).detach(), rows),
-    }
-    return Loss(total, rows, metrics | _accuracies(similarity, picture_ids, caption_ids))
+    yes = torch.eye(len(logits), dtype=torch.bool, device=logits.device)
+    no = ~(yes | _no_negative(picture_ids, caption_ids))
+    return _yes_or_no(logits, yes, no, _accuracies(similarity, picture_ids, caption_ids))
 
 
 def siglip_patches(
@@ -67,15 +61,9 @@ def siglip_patches(
     scaled = torch.einsum("itd,jd->ijt", patch_embeds, text_embeds) * logit_scale.exp()
     logits = scaled.logsumexp(dim=2) - math.log(scaled.shape[2]) + logit_bias
     true = (true_captions[:, :, None] == caption_ids).any(dim=1)
-    each = F.softplus(torch.where(true, -logits, logits))
-    rows = len(each)
-    found = logits.detach().topk(1, dim=1).indices
-    metrics = {
-        "positive_loss": (each[true].sum().detach(), rows),
-        "negative_loss": (each[~true].sum().detach(), rows),
-        "first_is_true": (true.gather(1, found).sum(), rows),
-    }
-    return Loss(each.sum(), rows, metrics)
+    first = logits.detach().argmax(dim=1, keepdim=True)
+    metrics: dict[str, Metric] = {"first_is_true": (true.gather(1, first).sum(), len(logits))}
+    return _yes_or_no(logits, true, ~true, metrics)
 
 
 def clip(
@@ -102,6 +90,26 @@ def clip(
     }
     total = (image_to_text + text_to_image) / 2
     return Loss(total, rows, metrics | _accuracies(logits, picture_ids, caption_ids))
+
+
+def _yes_or_no(
+    logits: Float[Tensor, "B B"],
+    yes: Bool[Tensor, "B B"],
+    no: Bool[Tensor, "B B"],
+    metrics: Mapping[str, Metric],
+) -> Loss:
+    """-log sigmoid(logit) of each pair that is a yes, -log sigmoid(-logit) of each that is a no.
+
+    Summed over pairs, counted over rows; a pair that is neither is left out.
+    """
+    positive = F.softplus(-logits).masked_fill(~yes, 0.0).sum()
+    negative = F.softplus(logits).masked_fill(~no, 0.0).sum()
+    rows = len(logits)
+    parts = {
+        "positive_loss": (positive.detach(), rows),
+        "negative_loss": (negative.detach(), rows),
+    }
+    return Loss(positive + negative, rows, {**parts, **metrics})
 
 
 def _no_negative(
