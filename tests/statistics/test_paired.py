@@ -75,6 +75,16 @@ def test_everything_changed():
     assert (constant.low, constant.high, constant.p) == (0.5, 0.5, 2**-5)
 
 
+def test_shares_of_other_values_are_as_unsure():
+    columns = [0.5, 1.25, -0.25, 0.5] * 25
+    seen = difference(columns, columns, seed=0, share=True)
+    assert (seen.low, seen.high) == pytest.approx((-wilson(0, 100).high, wilson(0, 100).high))
+    assert (seen.p, seen.moved) == (1, False)
+    alone = difference([0.5, 0.75], [0.25, 1.0], ["x", "x"], seed=0, share=True)
+    assert -1 <= alone.low < alone.high <= 1
+    assert alone.detectable == math.inf
+
+
 def test_one_cluster_never_moves():
     for a, b, clusters in ([1.0], [9.5], None), ([0], [1], None), ([0, 0], [3, 4], ["x", "x"]):
         seen = difference(a, b, clusters, seed=0)

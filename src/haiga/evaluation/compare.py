@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from haiga.evaluation.checks import Parts
-from haiga.statistics import intervals, paired, power
+from haiga.statistics import paired
 
 Table: TypeAlias = dict[str, dict[str, dict[str, Parts]]]
 """stage -> condition -> check -> one part per item."""
@@ -82,22 +82,8 @@ def _compare(
         theirs = table[contrast.stage][contrast.against][contrast.check]
     groups = [c for c, part in zip(clusters, ours, strict=True) if part is not None]
     before, after = linearised(theirs), linearised(ours)
-    found = paired.difference(before, after, clusters=groups, seed=seed)
-    deltas = [b - a for a, b in zip(before, after, strict=True)]
-    if max(deltas) - min(deltas) < 1e-12:
-        found = _unsure(found, len(set(groups)))
+    found = paired.difference(before, after, clusters=groups, seed=seed, share=True)
     return found, (sum(before) / len(before), sum(after) / len(after))
-
-
-def _unsure(same: paired.Comparison, count: int) -> paired.Comparison:
-    """A comparison without spread, with Wilson's bound on what `count` clusters could have missed:
-    that no answer differed does not show that none would."""
-    missed = intervals.wilson(0, count).high
-    reach = missed * (1 + abs(same.difference))
-    low, high = max(-1.0, same.difference - reach), min(1.0, same.difference + reach)
-    detectable = power.detectable(math.sqrt(missed / count), count - 1)
-    moved = same.moved and not low <= 0 <= high
-    return replace(same, low=low, high=high, detectable=detectable, moved=moved)
 
 
 def _row(

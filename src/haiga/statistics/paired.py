@@ -42,13 +42,15 @@ def difference(
     *,
     seed: int,
     resamples: int = 10_000,
+    share: bool = False,
 ) -> Comparison:
     """From `a` to `b`, item i of one against item i of the other.
 
-    The interval is `intervals.bootstrap_mean` of the differences. Where all differences are the
-    same, yes-or-no values take Wilson's bound on what n items could have missed; for others the
-    interval is the point, and p is that of a sign test (2^(1 - C) for C clusters). A single cluster
-    never moves. Raises ValueError for empty columns or columns of different lengths.
+    The interval is `intervals.bootstrap_mean` of the differences. `share` says that both means are
+    shares, as those of yes-or-no values are in any case: they differ by at most one, and where all
+    differences are the same, the interval is Wilson's bound on what C clusters could have missed.
+    For other values it is then the point. p is then that of a sign test, 2^(1 - C). A single
+    cluster never moves. Raises ValueError for empty columns or columns of different lengths.
     """
     before, after = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if before.shape != after.shape:
@@ -62,7 +64,8 @@ def difference(
     binary = bool(np.isin(before, (0, 1)).all() and np.isin(after, (0, 1)).all())
     p = _mcnemar(deltas) if binary and count == deltas.size else _paired_t(deltas, error, count)
     low, high = score.low, score.high
-    if binary:
+    share = share or binary
+    if share:
         low, high, error = _bounded(score, error, count)
     seen = power.detectable(error, count - 1)
     return Comparison(
@@ -73,7 +76,7 @@ def difference(
         p=p,
         moved=p < 1 - LEVEL and not low <= 0 <= high,
         # Shares cannot differ by more than one: so few items show nothing at all.
-        detectable=math.inf if binary and seen > 1 else seen,
+        detectable=math.inf if share and seen > 1 else seen,
     )
 
 
