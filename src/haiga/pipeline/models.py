@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from haiga import store
 from haiga.models.adapters import save_base
@@ -79,9 +79,8 @@ def _groups(final: store.Folder, split: str, stage: Stage) -> list[Group]:
     return groups if stage.pictures else [without_pictures(group) for group in groups]
 
 
-def _texts(groups: Iterable[Group]) -> Iterator[str]:
-    for number, group in enumerate(groups):
-        if number >= _TOKENIZER_TEXTS:
-            return
+def _texts(groups: Sequence[Group]) -> Iterator[str]:
+    """Texts from all over the set: its pictures come first, and in one language."""
+    for group in groups[:: max(1, len(groups) // _TOKENIZER_TEXTS)]:
         yield from (message.text for message in group.prompt)
         yield from (answer.text for answer in group.answers)
