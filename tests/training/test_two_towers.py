@@ -18,7 +18,7 @@ SIZES = {
     "num_hidden_layers": 1,
     "num_attention_heads": 2,
 }
-VISION = SIZES | {"image_size": 8, "patch_size": 4, "attention_dropout": 0.2}
+VISION = SIZES | {"image_size": 8, "patch_size": 4}
 TEXT = SIZES | {
     "vocab_size": 32,
     "max_position_embeddings": 6,
@@ -28,9 +28,10 @@ TEXT = SIZES | {
 }
 
 
-def siglip() -> SiglipModel:
+def siglip(dropout: float = 0.2) -> SiglipModel:
     torch.manual_seed(0)
-    model = SiglipModel(SiglipConfig(text_config=TEXT, vision_config=VISION))
+    vision = VISION | {"attention_dropout": dropout}
+    model = SiglipModel(SiglipConfig(text_config=TEXT, vision_config=vision))
     torch.nn.init.constant_(model.logit_scale, 1.3)
     torch.nn.init.constant_(model.logit_bias, -2.0)
     return model

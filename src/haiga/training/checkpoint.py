@@ -102,8 +102,7 @@ def load(
             key, parameter = name.removeprefix("optimiser.").split(".", 1)
             owner = parameters[parameter]
             # AdamW counts its steps on the CPU, whatever the device of its moments.
-            tensor = tensor if tensor.dim() == 0 else tensor.to(owner.device)
-            optimiser.state[owner][key] = tensor
+            optimiser.state[owner][key] = tensor if key == "step" else tensor.to(owner.device)
     for name, values in state["optimiser"].items():
         optimiser.state[parameters[name]].update(values)
     return state["step"], state["history"]

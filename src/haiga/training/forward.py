@@ -145,7 +145,7 @@ def _compute(name: str, known: dict[str, Any]) -> Any:
 
 
 class Forward(nn.Module):
-    """The columns as a module, so that DDP sees the whole forward pass whatever it calls inside."""
+    """The columns of a batch, wherever it lies and in whatever dtype products are made."""
 
     def __init__(self, model: nn.Module, columns: Columns, dtype: torch.dtype) -> None:
         super().__init__()
@@ -153,12 +153,16 @@ class Forward(nn.Module):
         self.columns = columns
         self.dtype = dtype
 
+    @property
+    def device(self) -> torch.device:
+        """Of the model; batches follow it."""
+        return next(self.model.parameters()).device
+
     def forward(self, batch: Any) -> dict[str, Tensor]:
         """Columns in float32 or wider; matrix products inside run in `dtype`."""
-        device = next(self.model.parameters()).device
         half = self.dtype is not torch.float32
-        with torch.autocast(device.type, self.dtype, enabled=half):
-            columns = self.columns(self.model, to_device(batch, device))
+        with torch.autocast(self.device.type, self.dtype, enabled=half):
+            columns = self.columns(self.model, to_device(batch, self.device))
         return {name: _widened(column) for name, column in columns.items()}
 
 

@@ -1,25 +1,23 @@
 """Gradients of one step, exact however its rows are cut into micro-batches.
 
-Losses are sums. Each micro-batch adds the gradient of its sum; the division by the count of the
-whole step, over all ranks, comes once at the end. A mean of means would weigh a token by how many
-others its micro-batch happens to hold.
+Losses are sums. Each micro-batch adds the gradient of its sum, and so does each rank; the division
+by the count of the whole step comes once at the end. A mean of means would weigh a token by how
+many others its micro-batch happens to hold.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import gather_object
+from accelerate import Accelerator, PartialState
+from accelerate.utils import gather_object, reduce, send_to_device
 from torch import Tensor
 
-from haiga.errors import GuardError
 from haiga.objectives import Loss, Objective
 from haiga.training.forward import Forward
 from haiga.training.guards import finite
@@ -32,6 +30,8 @@ class Sums:
     total: float = 0.0
     count: float = 0.0
     metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
+    positions: int = 0
+    """Token positions that were read, padding included."""
 
     def add(self, total: float, count: float, metrics: Mapping[str, tuple[Any, float]]) -> None:
         self.total += total
@@ -57,73 +57,76 @@ def accumulate(
     seed: int,
     step: int,
 ) -> Sums:
-    """Leaves the gradient of this rank's summed loss in the parameters, and returns its sums.
+    """Leaves the gradient of this rank's part of the loss in the parameters; returns its sums.
+
+    A rank without rows, in a batch of fewer rows than ranks, has no part and no gradient.
 
     Raises:
         GuardError: at a loss or metric that is not finite, before anything moves.
     """
-    if not batches:
-        raise GuardError(
-            f"Step {step} has no rows on rank {accelerator.process_index}: fewer rows than ranks."
-        )
-    if not objective.additive and len(batches) > 1:
-        return _cached(accelerator, forward, objective, batches, seed, step)
-    sums = Sums()
+    sums = Sums(positions=sum(batch.input_ids.numel() for batch in batches))
+    rank = accelerator.process_index
+    if not objective.additive and (len(batches) > 1 or accelerator.num_processes > 1):
+        _cached(rank, forward, objective, batches, (seed, step), sums)
+        return sums
     for place, batch in enumerate(batches):
-        last = place == len(batches) - 1
-        reseed(seed, step, accelerator.process_index, place)
-        with nullcontext() if last else accelerator.no_sync(forward):
-            loss = objective.function(**forward(batch))
-            _note(sums, loss, step, batch.ids)
-            accelerator.backward(loss.total)
+        reseed(seed, step, rank, place)
+        loss = objective.function(**forward(batch))
+        _note(sums, loss, step, batch.ids)
+        loss.total.backward()
     return sums
 
 
 def _cached(
-    accelerator: Accelerator,
+    rank: int,
     forward: Forward,
     objective: Objective,
     batches: Sequence[Any],
-    seed: int,
-    step: int,
-) -> Sums:
+    seeds: tuple[int, int],
+    sums: Sums,
+) -> None:
     """GradCache (Gao et al. 2021), for losses that look at the whole batch at once.
 
-    Columns are computed chunk by chunk without gradients and joined; the loss gives the gradient
-    of each column; each chunk is computed again and its gradients pulled through. Memory is that
-    of one chunk, the gradient that of the whole batch. Dropout repeats, as the seed does.
+    Columns are computed chunk by chunk without gradients and joined, over all ranks; the loss gives
+    the gradient of each column; each rank computes its chunks again and pulls their gradients
+    through. Memory is that of one chunk, the gradient that of the whole batch. Dropout repeats, as
+    the seed does. Every rank computes the whole loss, and the first one counts it.
     """
-    if accelerator.num_processes > 1:
-        raise GuardError(
-            "An objective over a whole batch sees only the rows of its own rank: train it on one "
-            "rank, with as many micro-batches as the batch needs."
-        )
-    chunks = []
+    own = []
     with torch.no_grad():
         for place, batch in enumerate(batches):
-            reseed(seed, step, accelerator.process_index, place)
-            chunks.append(forward(batch))
-    joined = _join(chunks)
+            reseed(*seeds, rank, place)
+            own.append((rank, place, forward(batch), batch.ids))
+    chunks = _of_all_ranks(own, forward.device)
+    joined = _join([columns for _, _, columns, _ in chunks])
     loss = objective.function(**joined)
-    sums = Sums()
-    _note(sums, loss, step, [row for batch in batches for row in batch.ids])
+    ids = [row for *_, names in chunks for row in names]
+    _note(sums if rank == 0 else Sums(), loss, seeds[1], ids)
     loss.total.backward()
     gradients = {name: column.grad for name, column in joined.items() if column.grad is not None}
     start = 0
-    for place, (batch, chunk) in enumerate(zip(batches, chunks, strict=True)):
+    for owner, place, chunk, _ in chunks:
         rows = slice(start, start + next(len(column) for column in chunk.values() if column.dim()))
         start = rows.stop
-        reseed(seed, step, accelerator.process_index, place)
-        columns = forward(batch)
+        if owner != rank:
+            continue
+        reseed(*seeds, rank, place)
+        columns = forward(batches[place])
         pulled = [
             (columns[name] * (gradient[rows] if gradient.dim() else gradient)).sum()
             for name, gradient in gradients.items()
             # A scalar is a parameter, not a row: its gradient is pulled once, by the first chunk.
-            if columns[name].requires_grad and (gradient.dim() or place == 0)
+            if columns[name].requires_grad and (gradient.dim() or rank == place == 0)
         ]
         if pulled:
-            accelerator.backward(torch.stack(pulled).sum())
-    return sums
+            torch.stack(pulled).sum().backward()
+
+
+def _of_all_ranks(chunks: list[Any], device: torch.device) -> list[Any]:
+    """The chunks of every rank, in the order of the ranks; tensors travel through the CPU."""
+    if PartialState().num_processes == 1:
+        return chunks
+    return send_to_device(gather_object(send_to_device(chunks, "cpu")), device)
 
 
 def _join(chunks: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -150,9 +153,27 @@ def _note(sums: Sums, loss: Loss, step: int, ids: Sequence[str]) -> None:
 def over_ranks(sums: Sums) -> Sums:
     """The sums of all ranks, in float64 and in one order: the same on each."""
     whole = Sums()
-    for total, count, metrics in gather_object([(sums.total, sums.count, sums.metrics)]):
-        whole.add(total, count, metrics)
+    for each in gather_object([sums]):
+        whole.add(each.total, each.count, each.metrics)
+        whole.positions += each.positions
     return whole
+
+
+def add_over_ranks(parameters: Sequence[Tensor]) -> None:
+    """Adds up the gradients of all ranks, in place.
+
+    Not by DDP, which waits for a gradient of every parameter from every rank: a short batch has no
+    row for some of them, and rows without pictures do not reach a tower. What no rank has reached
+    keeps no gradient, as on one rank, and AdamW leaves it alone.
+    """
+    state = PartialState()
+    if state.num_processes == 1:
+        return
+    own = [parameter.grad is not None for parameter in parameters]
+    reached = reduce(torch.tensor(own, dtype=torch.int32, device=state.device), "sum").tolist()
+    for parameter in (each for each, ranks in zip(parameters, reached, strict=True) if ranks):
+        gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        parameter.grad = reduce(gradient, "sum")
 
 
 def scale(parameters: Sequence[Tensor], factor: float) -> None:

@@ -92,11 +92,28 @@ def agreement(fast: Tensor, slow: Tensor, tolerance: float) -> float:
     return gap
 
 
-def frozen_digests(model: nn.Module, most: int = 32, values: int = 4096) -> dict[str, str]:
-    """A digest of the first `values` numbers of up to `most` frozen parameters, spread evenly."""
-    frozen = [(n, p) for n, p in model.named_parameters() if not p.requires_grad and p.numel()]
-    sampled = frozen[:: max(1, math.ceil(len(frozen) / most))]
+def digests(
+    model: nn.Module, *, trained: bool, most: int = 32, values: int = 4096
+) -> dict[str, str]:
+    """Digests of the first `values` numbers of up to `most` parameters, spread evenly.
+
+    Of the parameters that are `trained`, or else of the frozen ones.
+    """
+    named = [(name, p) for name, p in model.named_parameters() if p.numel()]
+    wanted = [(name, p) for name, p in named if p.requires_grad is trained]
+    sampled = wanted[:: max(1, math.ceil(len(wanted) / most))]
     return {name: _digest(parameter, values) for name, parameter in sampled}
+
+
+def ranks_begin_alike(of_ranks: Sequence[Mapping[str, str]]) -> None:
+    """Raises: GuardError: when the `digests` of some rank are not those of the first."""
+    for rank, found in enumerate(of_ranks):
+        for name in of_ranks[0]:
+            if found.get(name) != of_ranks[0][name]:
+                raise GuardError(
+                    f"{name} begins with other values on rank {rank} than on the first. Every rank "
+                    "must read the same files and draw from the same seed."
+                )
 
 
 def frozen_stays_frozen(model: nn.Module, before: Mapping[str, str], values: int = 4096) -> None:

@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, gather_object
 from torch import nn
 
 from haiga import events
 from haiga.errors import TrainingError
+from haiga.models.device import ranks
 from haiga.objectives import Objective
 from haiga.training import checkpoint, guards
 from haiga.training.forward import Forward, columns_for, to_device
-from haiga.training.gradients import Sums, accumulate, over_ranks, scale
+from haiga.training.gradients import Sums, accumulate, add_over_ranks, over_ranks, scale
 from haiga.training.optimiser import adamw, follow_schedule
 from haiga.training.settings import DTYPES, Hooks, Settings
 from haiga.training.validation import History, evaluate
@@ -70,7 +71,7 @@ def fit(
         groups: `{"params", "lr", "names"}` from `models.trainable`.
         objective: with its options bound; its positional parameters name the columns.
         batches: step -> this rank's micro-batches of that step; pure. Each is a dataclass with
-            `ids`, the names of its rows, and `input_ids`.
+            `ids`, the names of its rows, and `input_ids`. The first rank always has one.
         settings: plain values.
         folder: where the resume state lies, and `events.jsonl` where there is one; None keeps none.
         hooks: what else to call.
@@ -81,19 +82,20 @@ def fit(
     """
     run = _prepare(model, groups, objective, settings, (folder, hooks))
     done, history = _resume(run)
-    frozen = guards.frozen_digests(model)
+    frozen = guards.digests(model, trained=False)
+    guards.ranks_begin_alike(gather_object([guards.digests(model, trained=True)]))
     _started(run, done, batches(min(done, settings.steps - 1)))
     began = time.perf_counter()
     for step in range(done, settings.steps):
         start = time.perf_counter()
         micro = batches(step)
-        if step == 0 and hooks.first:
+        if step == 0 and hooks.first and micro:
             hooks.first(model, to_device(micro[0], run.accelerator.device))
         moved = _step(run, step, micro)
         history = history.stepped(moved.sums)
         now = time.perf_counter()
         pace = (now - began) / (step + 1 - done)
-        _stepped(run, step, moved, _positions(run, micro), now - start, pace)
+        _stepped(run, step, moved, now - start, pace)
         history = _after(run, step + 1, history, frozen)
     guards.frozen_stays_frozen(model, frozen)
     run.emit(kind="finished", step=settings.steps, seconds=time.perf_counter() - began)
@@ -110,23 +112,22 @@ def _prepare(
     guards.something_learns(model)
     guards.groups_are_trained(model, groups)
     guards.full_precision(model)
-    # Its backward would divide by the number of accumulation steps; our division is the count.
-    accelerator = Accelerator(gradient_accumulation_steps=1)
+    ranks()  # before accelerate looks for itself
+    accelerator = Accelerator()
     if accelerator.distributed_type not in REPLICATED:
         raise TrainingError(
-            f"The loop trains replicated models (one device or DDP), and this is "
-            f"{accelerator.distributed_type}."
+            f"The loop trains whole models, the same on every rank, and this is "
+            f"{accelerator.distributed_type}: choose plain multi-GPU in accelerate's configuration."
         )
     if settings.gradient_checkpointing:
         _checkpoint_activations(model)
     columns = columns_for(objective.function)
-    forward = Forward(model.train(), columns, DTYPES[settings.dtype])
-    optimiser = adamw(groups, settings)
+    model.to(accelerator.device).train()
     return _Run(
         accelerator=accelerator,
         model=model,
-        forward=accelerator.prepare_model(forward),
-        optimiser=optimiser,
+        forward=Forward(model, columns, DTYPES[settings.dtype]),
+        optimiser=adamw(groups, settings),
         objective=objective,
         settings=settings,
         hooks=hooks,
@@ -184,7 +185,8 @@ def _step(run: _Run, step: int, micro: Sequence[Any]) -> _Moved:
     if step == 0:
         guards.starting_value(sums.loss, run.objective.at_start, settings.start_tolerance)
     learnt = [p for group in run.optimiser.param_groups for p in group["params"]]
-    scale(learnt, accelerator.num_processes / sums.count)
+    add_over_ranks(learnt)
+    scale(learnt, 1 / sums.count)
     limit = settings.max_grad_norm if settings.max_grad_norm is not None else float("inf")
     norm = float(nn.utils.clip_grad_norm_(learnt, limit))
     guards.finite("gradient's norm", norm, step, ids)
@@ -193,9 +195,7 @@ def _step(run: _Run, step: int, micro: Sequence[Any]) -> _Moved:
     return _Moved(rate, sums, norm)
 
 
-def _stepped(
-    run: _Run, step: int, moved: _Moved, positions: int, seconds: float, pace: float
-) -> None:
+def _stepped(run: _Run, step: int, moved: _Moved, seconds: float, pace: float) -> None:
     """The event of a step. `seconds` it took itself, `pace` a step takes with all that is due."""
     run.emit(
         kind="step",
@@ -204,7 +204,7 @@ def _stepped(
         lr=moved.rate,
         grad_norm=moved.norm,
         seconds=seconds,
-        tokens_per_second=positions / seconds,
+        tokens_per_second=moved.sums.positions / seconds,
         eta_seconds=pace * (run.settings.steps - step - 1),
         **moved.sums.means(),
     )
@@ -220,14 +220,15 @@ def _after(run: _Run, done: int, history: History, frozen: Mapping[str, str]) ->
         run.emit(kind="validation", step=done, **seen)
         for sentence in history.warnings():
             run.emit(kind="warning", step=done, text=sentence)
-    if hooks.sample and _due(done, settings.sample_every, settings.steps):
+    first = run.accelerator.is_main_process
+    if hooks.sample and first and _due(done, settings.sample_every, settings.steps):
         run.model.eval()
         for sample in hooks.sample(run.model, done):
             run.emit(kind="sample", step=done, **sample)
         run.model.train()
     if run.folder and _due(done, settings.checkpoint_every, settings.steps):
         guards.frozen_stays_frozen(run.model, frozen)
-        if run.accelerator.is_main_process:
+        if first:
             state = (run.model, run.optimiser, run.identity, asdict(history))
             checkpoint.save(run.folder / "resume", done, *state)
         run.accelerator.wait_for_everyone()
@@ -240,7 +241,7 @@ def _due(done: int, every: int, steps: int) -> bool:
 
 def _started(run: _Run, done: int, micro: Sequence[Any]) -> None:
     parameters = list(run.model.parameters())
-    rows = run.accelerator.num_processes * sum(len(batch.ids) for batch in micro)
+    rows = sum(gather_object([len(batch.ids) for batch in micro]))
     run.emit(
         kind="started",
         resumed_from=done,
@@ -254,8 +255,3 @@ def _started(run: _Run, done: int, micro: Sequence[Any]) -> None:
         total=sum(p.numel() for p in parameters),
         learning_rates=run.identity["learning_rates"],
     )
-
-
-def _positions(run: _Run, micro: Sequence[Any]) -> int:
-    """Token positions that a step reads on all ranks, padding included."""
-    return run.accelerator.num_processes * sum(batch.input_ids.numel() for batch in micro)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from torch import Tensor, nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
@@ -23,6 +22,7 @@ from haiga.events import Sink
 from haiga.models import adapters
 from haiga.models.assemble import Vlm
 from haiga.models.branches import compare
+from haiga.models.device import device
 from haiga.models.embeddings import base_of
 from haiga.models.features import encode_pictures
 from haiga.models.fit import load_image_processor, pixels
@@ -82,7 +82,7 @@ def vlm(material: Material) -> Job:
     train, dropped = _rendered(material.train, opened.processor, opened.picture_tokens, stage)
     held, _ = _rendered(material.validation, opened.processor, opened.picture_tokens, stage)
     parameter_groups(opened.model, stage.trainable)
-    opened.model.to(PartialState().device)  # before the loop does it: features are made here
+    opened.model.to(device())  # before the loop does it: features are made here
     return Job(
         model=opened.model,
         train=train,

@@ -1,5 +1,7 @@
 """A stage of a recipe, from its section to a model folder with a manifest.
 
+Several ranks share every batch, and the first of them alone writes.
+
 stages/<name>/model/          adapter and projector, or a whole checkpoint
 stages/<name>/resume/         state to go on from; removed when the stage is done
 stages/<name>/events.jsonl    everything that happened
@@ -11,20 +13,22 @@ from __future__ import annotations
 import functools
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from haiga import events
 from haiga.errors import DataError
+from haiga.models.device import ranks
 from haiga.models.trainable import parameter_groups, rule_counts
 from haiga.objectives import OBJECTIVES, Objective
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Stage
 from haiga.training.loop import fit
-from haiga.training.order import batch_indices, split, steps_per_epoch
+from haiga.training.order import batch_indices, share, split, steps_per_epoch
 from haiga.training.parts import PARTS, Job, Material
-from haiga.training.settings import Hooks, Settings
+from haiga.training.settings import Hooks, Settings, silent
 
 
 def train_stage(name: str, material: Material, folder: Path) -> None:
@@ -34,8 +38,10 @@ def train_stage(name: str, material: Material, folder: Path) -> None:
         DataError: no group of the stage's tasks, or none that fits its token limit.
         TrainingError: a guard stopped it.
     """
-    stage = material.stage
-    log = events.fan_out(events.to_jsonl(folder / "events.jsonl"), material.emit)
+    stage, first = material.stage, ranks().is_main_process
+    log: events.Sink = silent
+    if first:
+        log = events.fan_out(events.to_jsonl(folder / "events.jsonl"), material.emit)
     material = replace(material, emit=log)
     job = PARTS[stage.part](material)
     parameters = parameter_groups(job.model, stage.trainable)
@@ -55,8 +61,9 @@ def train_stage(name: str, material: Material, folder: Path) -> None:
         ),
     )
     job.model.eval()
-    job.save(folder / "model")
-    shutil.rmtree(folder / "resume", ignore_errors=True)
+    if first:
+        job.save(folder / "model")
+        shutil.rmtree(folder / "resume", ignore_errors=True)
 
 
 def _rows(name: str, material: Material, job: Job) -> None:
@@ -102,10 +109,21 @@ def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
 
 
 def _batches(job: Job, stage: Stage, seed: int, step: int) -> list[Any]:
-    rows = [job.train[at] for at in batch_indices(len(job.train), stage.batch, step, seed)]
-    return [job.collate(part, step) for part in split(rows, stage.micro_batch or stage.batch)]
+    """This rank's micro-batches of a step."""
+    own = _share(batch_indices(len(job.train), stage.batch, step, seed))
+    parts = split([job.train[at] for at in own], stage.micro_batch or stage.batch)
+    return [job.collate(part, step) for part in parts]
 
 
 def _held(job: Job, stage: Stage) -> list[Any]:
-    parts = split(job.validation, stage.micro_batch or stage.batch)
+    """This rank's micro-batches of the held-out rows.
+
+    Cut before they are shared: an objective over a whole batch then has the value that one rank
+    gives it.
+    """
+    parts = _share(split(job.validation, stage.micro_batch or stage.batch))
     return [job.collate(part, -1) for part in parts]
+
+
+def _share(items: Sequence[Any]) -> Sequence[Any]:
+    return share(items, ranks().process_index, ranks().num_processes)

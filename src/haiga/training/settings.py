@@ -39,15 +39,15 @@ class Settings:
     """In steps; 0 is never."""
 
 
-def _silent(event: Event) -> None:
-    pass
+def silent(event: Event) -> None:
+    """The sink of a rank that is not the first: one speaks for all."""
 
 
 @dataclass(frozen=True)
 class Hooks:
     """What the loop calls and does not know."""
 
-    emit: Sink = _silent
+    emit: Sink = silent
     validation: Callable[[], Iterable[Any]] | None = None
     """Micro-batches of held-out rows; the loop computes their loss without gradients."""
     sample: Callable[[nn.Module, int], Sequence[Mapping[str, Any]]] | None = None
