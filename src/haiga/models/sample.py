@@ -1,0 +1,149 @@
+"""Several continuations of one prompt, the prompt read once: its keys and values are branched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import (
+    DynamicCache,
+    LogitsProcessorList,
+    SuppressTokensLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from haiga.errors import ModelError
+from haiga.models.assemble import Vlm
+from haiga.models.embeddings import base_of, body_of, embed
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """B prompts as token ids, padded on the left, with the pictures that fill their places."""
+
+    ids: tuple[str, ...]
+    input_ids: Int[Tensor, "B L"]
+    attention_mask: Int[Tensor, "B L"]
+    picture_ids: tuple[tuple[str, ...], ...]
+    features: Float[Tensor, "P T D"] | None = None
+
+
+@torch.no_grad()
+def sample(
+    vlm: Vlm,
+    prompts: Prompts,
+    *,
+    number: int,
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> list[tuple[int, ...]]:
+    """`number` continuations of each prompt as token ids, those of one prompt side by side.
+
+    Each ends with the token that ended it; one without such a token was cut at `max_new_tokens`.
+    The picture place and rows of the vocabulary that stand for no token are never drawn. At
+    temperature 0 the likeliest token is taken. `generator` decides the draws; it must be on the
+    model's device. Dropout is off meanwhile, and nothing keeps a graph.
+
+    Raises:
+        ModelError: a prompt and its answer would not fit in the model's positions.
+    """
+    base = base_of(vlm.model)
+    _fits(base, prompts, max_new_tokens)
+    training = vlm.model.training
+    vlm.model.eval()
+    try:
+        return _decode(
+            vlm, base, prompts, number, max_new_tokens, _choice(vlm, temperature, top_p, generator)
+        )
+    finally:
+        vlm.model.train(training)
+
+
+def ends_of(vlm: Vlm) -> set[int]:
+    """The tokens that end an answer: the tokenizer's, and those of the checkpoint."""
+    own = base_of(vlm.model).generation_config.eos_token_id
+    ends = {vlm.tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])}
+    return {int(token) for token in ends if token is not None}
+
+
+def unwritten(vlm: Vlm) -> list[int]:
+    """Tokens that nobody may write: the picture place, and rows that stand for no token."""
+    vocabulary = base_of(vlm.model).config.get_text_config().vocab_size
+    return [vlm.image_token_id, *range(len(vlm.tokenizer), vocabulary)]
+
+
+def _fits(base: Any, prompts: Prompts, new: int) -> None:
+    limit = base.config.get_text_config().max_position_embeddings
+    longest = int(prompts.attention_mask.sum(1).max())
+    if longest + new > limit:
+        raise ModelError(
+            f"A prompt of {longest} tokens and an answer of {new} do not fit in the model's "
+            f"{limit} positions. Shorten the prompt or the answer."
+        )
+
+
+def _choice(vlm: Vlm, temperature: float, top_p: float, generator: torch.Generator | None) -> Any:
+    """logits [S V] -> token [S 1]."""
+    device = str(vlm.model.device)
+    warp = LogitsProcessorList([SuppressTokensLogitsProcessor(unwritten(vlm), device=device)])
+    if temperature > 0 and temperature != 1.0:
+        warp.append(TemperatureLogitsWarper(temperature))
+    if temperature > 0 and top_p < 1.0:
+        warp.append(TopPLogitsWarper(top_p))
+
+    def choose(logits: Float[Tensor, "S V"]) -> Int[Tensor, "S 1"]:
+        scores = warp(None, logits.float())
+        if temperature == 0:
+            return scores.argmax(-1, keepdim=True)
+        return torch.multinomial(scores.softmax(-1), 1, generator=generator)
+
+    return choose
+
+
+def _decode(
+    vlm: Vlm, base: Any, prompts: Prompts, number: int, new: int, choose: Any
+) -> list[tuple[int, ...]]:
+    body, head = body_of(base), base.get_output_embeddings()
+    mask = prompts.attention_mask
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    # The checkpoint's dtype decides inside; autocast, where it is on, as in training.
+    output = body(
+        inputs_embeds=embed(base, prompts, prompts.features, None),  # type: ignore[arg-type]
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=DynamicCache(config=base.config.get_text_config()),
+        use_cache=True,
+    )
+    cache = output.past_key_values
+    cache.batch_repeat_interleave(number)
+    mask = mask.repeat_interleave(number, 0)
+    at = positions[:, -1:].repeat_interleave(number, 0)
+    token = choose(head(output.last_hidden_state[:, -1]).repeat_interleave(number, 0))
+    ends = torch.tensor(sorted(ends_of(vlm)), device=token.device)
+    written, over = [token], torch.isin(token, ends)
+    while len(written) < new and not bool(over.all()):
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+        at = at + 1
+        hidden = body(
+            inputs_embeds=base.get_input_embeddings()(token),
+            attention_mask=mask,
+            position_ids=at,
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+        token = choose(head(hidden[:, -1]))
+        written.append(token)
+        over = over | torch.isin(token, ends)
+    return [_until(row, set(ends.tolist())) for row in torch.cat(written, 1).tolist()]
+
+
+def _until(row: list[int], ends: set[int]) -> tuple[int, ...]:
+    """The row up to the token that ends it."""
+    stop = next((at for at, token in enumerate(row) if token in ends), len(row) - 1)
+    return tuple(row[: stop + 1])

@@ -1,0 +1,112 @@
+import pytest
+import torch
+from PIL import Image
+
+from haiga.errors import ModelError
+from haiga.models import adapters
+from haiga.models.embeddings import tower_features
+from haiga.models.fit import pixels
+from haiga.models.generate import generate
+from haiga.models.sample import Prompts, sample
+from haiga.records import IMAGE, user
+
+PICTURE = Image.new("RGB", (60, 30), "red")
+ASKED = [(user("the crane"),), (user(IMAGE, "what?"),), (user("a longer question ", IMAGE),)]
+SHOWN = [[], [PICTURE], [PICTURE]]
+
+
+@pytest.fixture
+def prompts(tiny_vlm):
+    lists = []
+    for words in ("the crane", "<|image_pad|>what?", "a longer question <|image_pad|>"):
+        text = f"<|im_start|>user\n{words}<|im_end|>\n<|im_start|>assistant\n"
+        ids = tiny_vlm.tokenizer(text, add_special_tokens=False).input_ids
+        places = [tiny_vlm.image_token_id] * tiny_vlm.picture_tokens
+        lists.append(
+            [x for id_ in ids for x in (places if id_ == tiny_vlm.image_token_id else [id_])]
+        )
+    width = max(map(len, lists))
+    pad = tiny_vlm.tokenizer.pad_token_id
+    views = pixels(tiny_vlm.processor.image_processor, [PICTURE, PICTURE])
+    with torch.no_grad():
+        features = tower_features(tiny_vlm.model, views)
+    return Prompts(
+        ids=("0", "1", "2"),
+        input_ids=torch.tensor([[pad] * (width - len(row)) + row for row in lists]),
+        attention_mask=torch.tensor([[0] * (width - len(r)) + [1] * len(r) for r in lists]),
+        picture_ids=((), ("red",), ("red",)),
+        features=features,
+    )
+
+
+def _texts(vlm, rows):
+    return [vlm.tokenizer.decode(row, skip_special_tokens=True) for row in rows]
+
+
+def test_the_likeliest_continuation_is_that_of_generate_and_the_same_in_every_branch(
+    tiny_vlm, prompts
+):
+    rows = sample(tiny_vlm, prompts, number=3, max_new_tokens=10, temperature=0.0)
+    expected = generate(tiny_vlm, ASKED, SHOWN, max_new_tokens=10)
+    assert _texts(tiny_vlm, rows) == [text for text in expected for _ in range(3)]
+
+
+def test_under_an_adapter_too(tiny_vlm, prompts, speaking):
+    adapted = speaking(adapters.attach(tiny_vlm, r=2, alpha=4))
+    rows = sample(adapted, prompts, number=1, max_new_tokens=6, temperature=0.0)
+    assert _texts(adapted, rows) == generate(adapted, ASKED, SHOWN, max_new_tokens=6)
+
+
+def test_tokens_come_as_often_as_the_model_says(tiny_vlm, prompts):
+    drawn = sample(
+        tiny_vlm,
+        prompts,
+        number=4000,
+        max_new_tokens=1,
+        generator=torch.Generator().manual_seed(1),
+    )
+    with torch.no_grad():
+        logits = tiny_vlm.model(
+            input_ids=prompts.input_ids[:1, prompts.attention_mask[0].argmax() :]
+        ).logits[0, -1]
+    logits[tiny_vlm.image_token_id] = -torch.inf
+    logits[len(tiny_vlm.tokenizer) :] = -torch.inf
+    expected = logits.softmax(-1)
+    found = torch.bincount(torch.tensor([row[0] for row in drawn[:4000]]), minlength=len(expected))
+    # Four standard deviations of a binomial count, for every token.
+    spread = (4000 * expected * (1 - expected)).sqrt()
+    assert ((found - 4000 * expected).abs() <= 4 * spread + 1).all()
+
+
+def test_the_picture_place_is_never_drawn(tiny_vlm, prompts):
+    with torch.no_grad():
+        tiny_vlm.model.get_output_embeddings().weight[tiny_vlm.image_token_id] *= 100
+    rows = sample(
+        tiny_vlm,
+        prompts,
+        number=50,
+        max_new_tokens=8,
+        temperature=5.0,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert tiny_vlm.image_token_id not in {token for row in rows for token in row}
+
+
+def test_the_same_seed_draws_the_same(tiny_vlm, prompts):
+    def drawn(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return sample(tiny_vlm, prompts, number=4, max_new_tokens=8, generator=generator)
+
+    assert drawn(3) == drawn(3) != drawn(4)
+
+
+def test_nothing_is_left_behind(tiny_vlm, prompts):
+    tiny_vlm.model.train()
+    sample(tiny_vlm, prompts, number=2, max_new_tokens=4)
+    assert tiny_vlm.model.training
+    assert all(weight.grad is None for weight in tiny_vlm.model.parameters())
+
+
+def test_an_answer_that_does_not_fit_is_refused(tiny_vlm, prompts):
+    with pytest.raises(ModelError, match="positions"):
+        sample(tiny_vlm, prompts, number=1, max_new_tokens=100_000)
