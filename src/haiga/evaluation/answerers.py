@@ -1,5 +1,7 @@
 """Models as answerers: a trained one, the raw language model, and the random projector.
 
+A model is moved to the accelerator, where there is one, when it is asked.
+
 The random projector is the control of the haiku study: the adapter is off and the projector is
 drawn anew, each of its tensors at the norm that training gave it. The model then gets as much
 signal as before, and none of it means anything.
@@ -18,6 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from haiga.errors import ModelError
 from haiga.evaluation.conditions import Item, images
 from haiga.models.assemble import PROJECTOR, Vlm
+from haiga.models.device import device
 from haiga.models.generate import generate, generate_text
 
 
@@ -36,7 +39,9 @@ def answerer(
 
     def answer(items: list[Item]) -> list[str]:
         shown = [images(item, pictures) for item in items]
-        return generate(load(), [item.prompt for item in items], shown, **decoding)
+        vlm = load()
+        vlm.model.to(device())
+        return generate(vlm, [item.prompt for item in items], shown, **decoding)
 
     return answer
 
@@ -47,7 +52,7 @@ def text_answerer(folder: Path, **decoding: Any) -> Callable[[list[Item]], list[
     @cache
     def load() -> tuple[Any, Any]:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-        return model, AutoTokenizer.from_pretrained(folder)
+        return model.to(device()), AutoTokenizer.from_pretrained(folder)
 
     def answer(items: list[Item]) -> list[str]:
         return generate_text(*load(), [item.prompt for item in items], **decoding)

@@ -18,6 +18,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer
 
 from haiga.errors import DataError
+from haiga.models.device import device
 from haiga.models.fit import load_image_processor, pixels
 from haiga.models.pictures import open_picture
 from haiga.records import Group
@@ -47,7 +48,7 @@ def evaluate(
     pairs = [group for group in groups if len(group.pictures) == 1]
     if not pairs:
         raise DataError("No held-out picture has a caption of the task 'describe' to retrieve.")
-    model = AutoModel.from_pretrained(tower).eval()
+    model = AutoModel.from_pretrained(tower).eval().to(device())
     tokenizer = AutoTokenizer.from_pretrained(tower)
     processor = load_image_processor(tower)
     length = model.config.text_config.max_position_embeddings
@@ -61,8 +62,8 @@ def evaluate(
             max_length=length,
             truncation=True,
             return_tensors="pt",
-        )
-        given = {"pixel_values": pixels(processor, views)}
+        ).to(model.device)
+        given = {"pixel_values": pixels(processor, views).to(model.device)}
         seen.append(F.normalize(model.get_image_features(**given).pooler_output, dim=-1))
         words = model.get_text_features(input_ids=tokens.input_ids).pooler_output
         read.append(F.normalize(words, dim=-1))

@@ -29,5 +29,6 @@ def encode_pictures(
             chosen = pixels(vlm.processor.image_processor, images[start : start + batch])
             parts.append(tower_features(base, chosen))
     if not parts:
-        return torch.empty(0, vlm.picture_tokens, tower.config.hidden_size, dtype=tower.dtype)
+        shape = (0, vlm.picture_tokens, tower.config.hidden_size)
+        return torch.empty(shape, dtype=tower.dtype, device=tower.device)
     return torch.cat(parts)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import transformers
@@ -25,6 +25,7 @@ from haiga.evaluation.run import Stage, read_answers
 from haiga.evaluation.run import evaluate as evaluate_answers
 from haiga.models.adapters import load_stage
 from haiga.models.assemble import Vlm
+from haiga.models.device import device
 from haiga.pipeline.run import DATA, Run
 from haiga.recipe.load import dump
 from haiga.records import Group
@@ -36,6 +37,8 @@ _DESCRIBED = 400
 _GALLERY = 500
 """Held-out pictures among which a tower must find the right one."""
 WITHOUT_EYES = ("full", "blind")
+_Held: TypeAlias = Callable[[Callable[[], Vlm]], Vlm]
+"""Gives the model that a load returns, and keeps it until another is asked for."""
 
 
 def evaluate(run: Run) -> None:
@@ -44,7 +47,9 @@ def evaluate(run: Run) -> None:
     towers = [name for name, stage in run.recipe.stage.items() if stage.part == "tower"]
     if towers:
         _retrieve(run, towers)
-    stages = {name: _stage(run, name) for name in judged(run)}
+    # One model in memory, whichever was asked last: an accelerator may not hold them all.
+    held: _Held = lru_cache(1)(lambda load: load())
+    stages = {name: _stage(run, name, held) for name in judged(run)}
     if not stages:
         return
     section = run.recipe.evaluate
@@ -97,8 +102,8 @@ def _decoding(run: Run) -> dict[str, Any]:
     return {"max_new_tokens": run.recipe.evaluate.max_new_tokens, "temperature": 0.0}
 
 
-def _stage(run: Run, name: str) -> Stage:
-    """One stage, with the models of its controls. Each model is loaded once, when it is asked."""
+def _stage(run: Run, name: str, held: _Held) -> Stage:
+    """One stage, with the models of its controls, each loaded when it is asked."""
     pictures = store.FinalPictures(run.data("04_final").path)
     weights = store.require_manifest(run.stage(name)).fingerprint
     base = store.require_manifest(run.base).fingerprint
@@ -112,7 +117,7 @@ def _stage(run: Run, name: str) -> Stage:
 
     def answers(load: Callable[[], Vlm]) -> Callable[..., list[str]]:
         batch = run.recipe.evaluate.batch
-        return answerer(lru_cache(1)(load), pictures, **_decoding(run), batch=batch)
+        return answerer(lambda: held(load), pictures, **_decoding(run), batch=batch)
 
     def scrambled() -> Vlm:
         norms = projector_norms(load_stage(run.stage(name) / "model"))
@@ -180,7 +185,7 @@ def _made(run: Run) -> dict[str, str]:
         "seed": str(recipe.seed),
         "recipe fingerprint": store.fingerprint(dump(recipe)),
         "data fingerprint": run.data("04_final").fingerprint(),
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "device": device().type,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }

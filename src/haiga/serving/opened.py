@@ -7,12 +7,11 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from haiga import store
 from haiga.errors import ModelError
 from haiga.models.adapters import load_stage
 from haiga.models.assemble import Vlm
+from haiga.models.device import device
 from haiga.models.export import export as export_checkpoint
 
 MARK = "haiga.json"
@@ -39,15 +38,14 @@ def mark(folder: Path, task: str, language: str, *, control: bool = False) -> No
 def open_model(place: Path) -> Opened:
     """A stage's folder, a run's folder (its last stage that sees), or a whole checkpoint.
 
-    The model is on the GPU where there is one.
+    The model is on the accelerator where there is one.
 
     Raises:
         ModelError: there is no model; says what was looked for.
     """
     folder = model_folder(place)
     vlm = load_stage(folder)
-    if torch.cuda.is_available():
-        vlm.model.to("cuda")
+    vlm.model.to(device())
     return Opened(vlm, **_said(folder))
 
 
