@@ -1,8 +1,8 @@
 """The command line: it parses words, calls one function, and prints one table.
 
-A HaigaError is printed as its sentence and ends with 2; Ctrl-C ends with 130. Anything else is a
-mistake of ours and shows its traceback. What a command needs is imported inside it, so that help
-and faults of spelling come at once.
+A HaigaError is printed as its sentence and ends with 2, and so is what the machine refuses (files,
+memory); Ctrl-C ends with 130. Anything else is a mistake of ours and shows its traceback. What a
+command needs is imported inside it, so that help and faults of spelling come at once.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -49,18 +49,39 @@ Rebuild = Annotated[
 RUNS = Path("runs")
 
 
-@app.command()
-def run(
-    recipe: RecipePath,
-    set_: Overrides = None,
-    workdir: Workdir = RUNS,
-    dry_run: DryRun = False,
-    rebuild: Rebuild = False,
-) -> None:
+Part: TypeAlias = Callable[["Run", str], None]
+"""What a command does with a run; the text is how the next command must be asked for the same."""
+
+
+def makes(part: Part) -> Part:
+    """A command that makes parts of a run, can say beforehand which, and can make them anew."""
+
+    @app.command(part.__name__, help=part.__doc__)
+    def command(
+        recipe: RecipePath,
+        set_: Overrides = None,
+        workdir: Workdir = RUNS,
+        dry_run: DryRun = False,
+        rebuild: Rebuild = False,
+    ) -> None:
+        _do(part, recipe, set_, workdir, dry_run=dry_run, rebuild=rebuild)
+
+    return part
+
+
+def reads(part: Part) -> Part:
+    """A command that reads what there is of a run and never makes it anew."""
+
+    @app.command(part.__name__, help=part.__doc__)
+    def command(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) -> None:
+        _do(part, recipe, set_, workdir)
+
+    return part
+
+
+@makes
+def run(opened: Run, words: str) -> None:
     """Everything, from pictures to report; goes on where it stopped."""
-    opened = _begin(recipe, set_, workdir, dry_run=dry_run, rebuild=rebuild)
-    if opened is None:
-        return
     from haiga.pipeline import judge, tables
     from haiga.pipeline.data import make_data
     from haiga.pipeline.models import make_base, train
@@ -95,64 +116,40 @@ def plan(recipe: RecipePath, set_: Overrides = None) -> None:
     tables.plan(make_plan(load(recipe, set_ or [])))
 
 
-@app.command()
-def curate(
-    recipe: RecipePath,
-    set_: Overrides = None,
-    workdir: Workdir = RUNS,
-    dry_run: DryRun = False,
-    rebuild: Rebuild = False,
-) -> None:
+@makes
+def curate(opened: Run, words: str) -> None:
     """Gather pictures, teach, and split: the data folders alone."""
-    opened = _begin(recipe, set_, workdir, dry_run=dry_run, rebuild=rebuild)
-    if opened is None:
-        return
     from haiga.pipeline import tables
     from haiga.pipeline.data import make_data
 
     make_data(opened)
     tables.funnel(opened)
-    _say(f"Next: haiga train {_words(recipe, set_, workdir)}")
+    _say(f"Next: haiga train {words}")
 
 
-@app.command()
-def train(
-    recipe: RecipePath,
-    set_: Overrides = None,
-    workdir: Workdir = RUNS,
-    dry_run: DryRun = False,
-    rebuild: Rebuild = False,
-) -> None:
+@makes
+def train(opened: Run, words: str) -> None:
     """The stages, on data that is there."""
-    opened = _begin(recipe, set_, workdir, needs="train", dry_run=dry_run, rebuild=rebuild)
-    if opened is None:
-        return
     from haiga.pipeline import models
 
     models.make_base(opened)
     models.train(opened)
-    _say(f"Next: haiga evaluate {_words(recipe, set_, workdir)}")
+    _say(f"Next: haiga evaluate {words}")
 
 
-@app.command()
-def evaluate(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) -> None:
+@reads
+def evaluate(opened: Run, words: str) -> None:
     """Every stage under every condition, on the held-out pictures."""
-    opened = _begin(recipe, set_, workdir, needs="evaluate")
-    if opened is None:
-        return
     from haiga.pipeline import judge, tables
 
     judge.evaluate(opened)
     tables.summary(opened)
-    _say(f"Next: haiga report {_words(recipe, set_, workdir)}")
+    _say(f"Next: haiga report {words}")
 
 
-@app.command()
-def report(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) -> None:
+@reads
+def report(opened: Run, words: str) -> None:
     """One HTML file of what was run and what it shows."""
-    opened = _begin(recipe, set_, workdir, needs="report")
-    if opened is None:
-        return
     from haiga.pipeline import judge
 
     path = judge.report(opened)
@@ -192,16 +189,16 @@ def export(
     _say(f"{folder} loads as AutoModelForImageTextToText and writes the same as {model}.")
 
 
-def _begin(
+def _do(
+    part: Part,
     recipe: Path,
     overrides: list[str] | None,
     workdir: Path,
     *,
-    needs: str | None = None,
     dry_run: bool = False,
     rebuild: bool = False,
-) -> Run | None:
-    """The run of a recipe, checked, with what the command needs; None after a dry run."""
+) -> None:
+    """A command on the run of a recipe that is in order, once what it needs is there."""
     from haiga.pipeline import run, standing, tables
     from haiga.pipeline.check import check as check_recipe
     from haiga.recipe.load import load
@@ -209,14 +206,14 @@ def _begin(
     loaded = load(recipe, overrides or [])
     check_recipe(loaded)
     opened = run.open_run(loaded, workdir, rebuild=rebuild)
-    if needs is not None:
-        standing.require(opened, needs, _words(recipe, overrides, workdir))
+    words = _words(recipe, overrides, workdir)
+    standing.require(opened, part.__name__, words)
     if dry_run:
         tables.standing(standing.standing(opened))
         _say("Nothing was done.")
-        return None
+        return
     run.keep_recipe(opened)
-    return opened
+    part(opened, words)
 
 
 def _words(recipe: Path, overrides: list[str] | None, workdir: Path = RUNS) -> str:
@@ -247,17 +244,36 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", category=kind, module=r"(transformers|peft|torch)\.")
 
 
+def _sentence(error: Exception) -> str | None:
+    """What an error says to a person; None where the mistake is ours, and its traceback is needed.
+
+    "" where all has been said: `haiga` alone has printed its help.
+    """
+    if isinstance(error, HaigaError):
+        return str(error)
+    if hasattr(error, "format_message"):  # click's own: a wrong option
+        return str(error.format_message())
+    if isinstance(error, OSError):
+        what = error.filename or "A file"
+        return f"{what} cannot be used: {error.strerror or error}. Mend it and run it again."
+    # Torch's own, for a GPU and for a CPU.
+    full = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    if full or isinstance(error, MemoryError):
+        return (
+            "The memory is full. Make the stage's micro_batch or evaluate.batch smaller, and run "
+            "the same command again."
+        )
+    return None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point: errors for people become sentences. Returns the exit code."""
     quiet()
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="haiga", standalone_mode=False)
         sys.stdout.flush()
         # A command that ends itself, or is stopped by Ctrl-C, comes back as its exit code.
         code = code if isinstance(code, int) else 0
-    except HaigaError as error:
-        _say(str(error), error=True)
-        return 2
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except BrokenPipeError:
@@ -265,9 +281,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        if not hasattr(error, "format_message"):  # click's own: a wrong option
+        sentence = _sentence(error)
+        if sentence is None:
             raise
-        _say(error.format_message(), error=True)
+        _say(*[sentence] if sentence else [], error=True)
         return 2
     if code == 130:
         _say("Stopped. The same command goes on from here.", error=True)

@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 import tiny_runs
+from haiga.cli import main
 
 
 @pytest.fixture
@@ -122,6 +124,40 @@ def test_a_fault_is_a_sentence_on_stderr_and_exit_2(bare, words, text):
     assert text in said.err
     assert "Traceback" not in said.err
     assert not said.out
+
+
+def test_haiga_alone_prints_help(capfd):
+    assert main([]) == 2
+    said = capfd.readouterr()
+    assert "Usage: haiga" in said.out
+    assert "evaluate" in said.out
+    assert said.err == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (PermissionError(13, "Permission denied", "x.parquet"), "x.parquet cannot be used: Perm"),
+        (OSError("disk on fire"), "A file cannot be used: disk on fire."),
+        (MemoryError(), "The memory is full. Make the stage's micro_batch"),
+        (torch.OutOfMemoryError("CUDA"), "The memory is full."),
+    ],
+)
+def test_what_the_machine_refuses_is_a_sentence(bare, monkeypatch, error, text):
+    def refuse(*given):
+        raise error
+
+    monkeypatch.setattr("haiga.recipe.load.load", refuse)
+    said = tiny_runs.haiga(bare, "check", "recipe.toml")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(text)
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_mistake_of_ours_shows_where_it_is(bare, monkeypatch):
+    monkeypatch.setattr("haiga.recipe.load.load", lambda *given: {}["ours"])
+    with pytest.raises(KeyError, match="ours"):
+        tiny_runs.haiga(bare, "check", "recipe.toml")
 
 
 def start(home: Path, *words: str, **given) -> subprocess.Popen:
