@@ -102,13 +102,13 @@ COLUMNS: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def needs(objective_function: Callable[..., Loss]) -> list[str]:
+def needs(objective_function: Callable[..., Any]) -> list[str]:
     """The columns that an objective names: its positional parameters, in order."""
     parameters = inspect.signature(objective_function).parameters.values()
     return [parameter.name for parameter in parameters if parameter.kind in POSITIONAL]
 
 
-def columns_for(objective_function: Callable[..., Loss]) -> Columns:
+def columns_for(objective_function: Callable[..., Any]) -> Columns:
     """The function that computes what `objective_function` needs, by name.
 
     Raises:

@@ -1,0 +1,103 @@
+"""Groups with two sides: the answers that a stage prefers, and those that it is to leave.
+
+The rejected answers to a picture are another task's ("bare"), or come from the task's own groups:
+"same" sets the later half of the answers against the earlier, which is a gap of nothing, and
+"mismatched" sets the answers of another picture against a picture's own, which only the picture can
+tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from haiga.records import Answer, Group
+
+SAME, MISMATCHED = "same", "mismatched"
+
+
+def two_sided(
+    groups: Sequence[Group], rejected: str, tasks: Sequence[str], seed: int
+) -> tuple[list[Group], dict[str, str]]:
+    """The groups of `tasks`, each with as many rejected answers as there are, and who was dropped.
+
+    A rejected answer that is equal to a chosen one is left out: it would be pulled both ways.
+
+    Args:
+        groups: of all tasks that take part, `rejected` among them where it is one.
+        rejected: a task, "same" or "mismatched".
+        tasks: those whose answers are chosen.
+        seed: decides which picture's answers are mismatched.
+
+    Returns:
+        (groups with answers of both kinds, {row id: why it does not take part}).
+    """
+    own = [group for group in groups if group.task in tasks]
+    others = {_about(group): group for group in groups if group.task == rejected}
+    partners = strangers(own, seed)
+    made: list[Group] = []
+    dropped: dict[str, str] = {}
+    for group, stranger in zip(own, partners, strict=True):
+        good = list(group.answers)
+        if rejected == SAME:
+            good, bad = good[: len(good) // 2], good[len(good) // 2 :]
+        elif rejected == MISMATCHED:
+            bad = list(stranger.answers) if stranger else []
+        else:
+            bad = list(others[_about(group)].answers) if _about(group) in others else []
+        texts = {answer.text for answer in good}
+        kept = [answer for answer in bad if answer.text not in texts]
+        if not good or not bad:
+            dropped[group.id] = f"no {'chosen' if bad else 'rejected'} answer ({rejected})"
+        elif not kept:
+            dropped[group.id] = "every rejected answer is equal to a chosen one"
+        else:
+            pairs = min(len(good), len(kept))
+            sides = (*_as(good[:pairs], "chosen"), *_as(kept[:pairs], "rejected"))
+            made.append(replace(group, answers=sides))
+    return made, dropped
+
+
+def with_mismatched(groups: Sequence[Group], seed: int) -> list[Group]:
+    """Each group with one chosen answer of another picture beside its own: KTO's KL point.
+
+    A group without such a partner is left as it is.
+    """
+    made = []
+    for group, stranger in zip(groups, strangers(groups, seed), strict=True):
+        foreign = [a for a in stranger.answers if a.kind == "chosen"] if stranger else []
+        made.append(replace(group, answers=(*group.answers, *_as(foreign[:1], MISMATCHED))))
+    return made
+
+
+def strangers(groups: Sequence[Group], seed: int) -> list[Group | None]:
+    """For each group one of another cluster, of the same task and language; None if there is none.
+
+    Drawn once from `seed`, so that what is known of a pair stays known from epoch to epoch.
+    """
+    order = np.random.default_rng([seed, 0x57A]).permutation(len(groups)).tolist()
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for at in order:
+        kinds.setdefault((groups[at].task, groups[at].language), []).append(at)
+    found: list[Group | None] = [None] * len(groups)
+    for members in kinds.values():
+        for place, at in enumerate(members):
+            later = (members[(place + step) % len(members)] for step in range(1, len(members)))
+            found[at] = next((groups[i] for i in later if _apart(groups[at], groups[i])), None)
+    return found
+
+
+def _apart(one: Group, other: Group) -> bool:
+    if one.cluster and one.cluster == other.cluster:
+        return False
+    return {p.id for p in one.pictures}.isdisjoint({p.id for p in other.pictures})
+
+
+def _about(group: Group) -> tuple[tuple[str, ...], str]:
+    return tuple(picture.id for picture in group.pictures), group.language
+
+
+def _as(answers: Sequence[Answer], kind: str) -> list[Answer]:
+    return [replace(answer, kind=kind) for answer in answers]

@@ -1,0 +1,143 @@
+"""Log-probs of known answers by the model that a stage starts from, once, before its first step.
+
+They are kept on disk by the model and the row's tokens, so that a stage that goes on, or another
+objective on the same pairs, computes none of them again. No second model is ever in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from peft import PeftModel
+from torch import Tensor, nn
+
+from haiga.batches.render import Rendered
+from haiga.models.embeddings import base_of
+from haiga.store import digest, fingerprint
+from haiga.training.forward import Forward, columns_for
+
+References = dict[str, tuple[float, ...]]
+"""Row key -> the log-prob of each of its answers."""
+
+
+def row_key(row: Rendered) -> str:
+    """Digest of everything of a row that its log-probs hang on, besides the model."""
+    answers = [[list(answer.ids), list(answer.learn)] for answer in row.answers]
+    return fingerprint([list(row.prefix), answers, list(row.picture_ids)])
+
+
+def model_key(model: Any, dtype: str) -> str:
+    """Digest of the weights that answer without the adapter, and of the dtype that they do it in.
+
+    `dtype` is that of matrix products: what bfloat16 says is not what float32 says.
+    """
+    weights = {
+        name.replace(".base_layer.", "."): digest(_bytes(weight))
+        for name, weight in base_of(model).named_parameters()
+        if ".lora_" not in name
+    }
+    return fingerprint([weights, dtype])
+
+
+def known_answers(
+    model: nn.Module,
+    rows: Sequence[Rendered],
+    collate: Callable[[Sequence[Rendered]], Any],
+    file: Path,
+    *,
+    batch: int,
+    dtype: torch.dtype,
+    progress: Callable[[int, int], None],
+) -> References:
+    """The log-probs of all answers of `rows`, those on disk read, the others computed and written.
+
+    The model answers as it stands, so call this before the first step: a fresh adapter changes
+    nothing. Dropout is off meanwhile, and no graph is kept. A line that a crash cut short is
+    computed again.
+    """
+    known = _read(file)
+    keys = {row_key(row): row for row in rows}
+    wanted = [(key, row) for key, row in keys.items() if key not in known]
+    wanted.sort(key=lambda pair: pair[1].longest)  # like lengths together: less padding
+    file.parent.mkdir(parents=True, exist_ok=True)
+    forward = Forward(model, columns_for(_answers), dtype)
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), file.open("a", encoding="utf-8") as lines:
+            for start in range(0, len(wanted), batch):
+                part = wanted[start : start + batch]
+                given = collate([row for _, row in part])
+                logps = forward(given)["answer_logps"].tolist()
+                rows_of = given.group_of.tolist()
+                for at, (key, _) in enumerate(part):
+                    mine = tuple(p for p, row in zip(logps, rows_of, strict=True) if row == at)
+                    known[key] = mine
+                    lines.write(json.dumps([key, mine]) + "\n")
+                lines.flush()
+                progress(min(start + batch, len(wanted)), len(wanted))
+    finally:
+        model.train(training)
+    return known
+
+
+def of_rows(known: References, rows: Sequence[Rendered]) -> Float[Tensor, " A"]:
+    """The reference log-probs of a batch's answers, in its order."""
+    return torch.tensor([value for row in rows for value in known[row_key(row)]])
+
+
+@contextmanager
+def as_it_started(model: Any, start: dict[str, Tensor]) -> Iterator[None]:
+    """The model as it stood before the first step: without its adapter, and with what else learns
+    (`start`, from `starting_copy`) put back meanwhile."""
+    own = dict(model.named_parameters())
+    now = {name: own[name].detach().clone() for name in start}
+    adapted = isinstance(model, PeftModel)
+    with torch.no_grad():
+        for name, weight in start.items():
+            own[name].copy_(weight)
+        try:
+            if adapted:
+                with model.disable_adapter():
+                    yield
+            else:
+                yield
+        finally:
+            for name, weight in now.items():
+                own[name].copy_(weight)
+
+
+def starting_copy(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of all that learns and is no adapter: an open projector, a whole model."""
+    return {
+        name: weight.detach().clone()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and ".lora_" not in name
+    }
+
+
+def _answers(answer_logps: Float[Tensor, " A"]) -> None:
+    """Names the one column that references are."""
+
+
+def _read(file: Path) -> References:
+    known: References = {}
+    if not file.exists():
+        return known
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            key, logps = json.loads(line)
+        except ValueError:
+            continue  # the line that a crash cut
+        known[key] = tuple(logps)
+    return known
+
+
+def _bytes(weight: Tensor) -> bytes:
+    return weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()

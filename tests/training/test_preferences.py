@@ -1,0 +1,87 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haiga.records import IMAGE, Answer, Group, Picture, assistant, user
+from haiga.training.preferences import strangers, two_sided, with_mismatched
+
+
+def group(number, texts, task="haiku", cluster="", picture=None, language="en"):
+    return Group(
+        id=f"{number}/{task}",
+        prompt=(user(IMAGE),),
+        answers=tuple(Answer((assistant(text),)) for text in texts),
+        pictures=(Picture(picture or f"p{number}"),),
+        task=task,
+        language=language,
+        cluster=cluster,
+    )
+
+
+def sides(made):
+    return [[(answer.kind, answer.text) for answer in each.answers] for each in made]
+
+
+def test_another_tasks_answers_to_the_same_picture_are_rejected():
+    groups = [group(1, ["a", "b"]), group(1, ["x", "y", "z"], "bare"), group(2, ["c"])]
+    made, dropped = two_sided(groups, "bare", ["haiku"], seed=0)
+    assert sides(made) == [[("chosen", "a"), ("chosen", "b"), ("rejected", "x"), ("rejected", "y")]]
+    assert list(dropped) == ["2/haiku"]
+
+
+def test_the_same_poets_later_half_stands_against_its_earlier():
+    made, dropped = two_sided([group(1, ["a", "b", "c", "d"])], "same", ["haiku"], seed=0)
+    assert sides(made) == [[("chosen", "a"), ("chosen", "b"), ("rejected", "c"), ("rejected", "d")]]
+    assert not dropped
+
+
+def test_mismatched_answers_are_those_of_another_picture():
+    groups = [group(1, ["a"]), group(2, ["b"])]
+    made, _ = two_sided(groups, "mismatched", ["haiku"], seed=0)
+    assert sides(made) == [
+        [("chosen", "a"), ("rejected", "b")],
+        [("chosen", "b"), ("rejected", "a")],
+    ]
+
+
+def test_equal_chosen_and_rejected_are_named_and_dropped():
+    groups = [group(1, ["a"]), group(1, ["a"], "bare")]
+    made, dropped = two_sided(groups, "bare", ["haiku"], seed=0)
+    assert made == []
+    assert dropped == {"1/haiku": "every rejected answer is equal to a chosen one"}
+
+
+def test_a_mismatched_answer_hangs_beside_the_others():
+    groups, _ = two_sided(
+        [group(1, ["a"]), group(1, ["x"], "bare"), group(2, ["b"]), group(2, ["y"], "bare")],
+        "bare",
+        ["haiku"],
+        seed=0,
+    )
+    assert sides(with_mismatched(groups, seed=1)) == [
+        [("chosen", "a"), ("rejected", "x"), ("mismatched", "b")],
+        [("chosen", "b"), ("rejected", "y"), ("mismatched", "a")],
+    ]
+
+
+def test_whoever_has_no_stranger_stays_alone():
+    alone = [group(1, ["a"], cluster="c"), group(2, ["b"], cluster="c")]
+    assert strangers(alone, seed=0) == [None, None]
+    assert with_mismatched(alone, seed=0) == alone
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["en", "ja"])), max_size=12),
+    st.integers(0, 5),
+)
+def test_a_stranger_has_another_picture_and_the_same_language(kinds, seed):
+    groups = [
+        group(at, [str(at)], picture=f"p{picture}", language=language)
+        for at, (picture, language) in enumerate(kinds)
+    ]
+    found = strangers(groups, seed)
+    assert found == strangers(groups, seed)
+    for own, other in zip(groups, found, strict=True):
+        possible = [g for g in groups if g.language == own.language and g.pictures != own.pictures]
+        assert (other is None) == (not possible)
+        assert other is None or (other.language, other.pictures) != (own.language, own.pictures)
+        assert other is None or other in possible
