@@ -3,6 +3,7 @@
 import io
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from PIL import Image
 from haiga.curation import captions, pictures, run
 from haiga.errors import DataError, StoreError, TeacherError
 from haiga.sources import Found
-from haiga.store import Folder, read_groups
+from haiga.store import Folder, folder, read_groups
 from haiga.teachers import Response
 
 
@@ -107,6 +108,22 @@ def _many(count, **fields):
 
 def _last(stages, stage):
     return [e for e in stages.events if (e["kind"], e.get("stage")) == ("progress", stage)][-1]
+
+
+def test_measuring_is_part_of_the_time_also_of_a_session_that_broke_off(stages, monkeypatch):
+    measured = []
+    clock = SimpleNamespace(monotonic=lambda: 10.0 * len(measured))
+    monkeypatch.setattr(folder, "time", clock)
+    measure = pictures.measure
+    monkeypatch.setattr(pictures, "measure", lambda data: measured.append(1) or measure(data))
+    stages.gather(_many(3))
+    with monkeypatch.context() as broken:
+        broken.setattr(run.duplicates, "find", lambda hashes, hamming: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            stages.filter()
+    stages.filter()
+    assert len(measured) == 3
+    assert stages.folder("01_filtered").manifest().seconds == 30.0
 
 
 def test_gathering_goes_on_after_its_last_shard(stages, monkeypatch):

@@ -1,5 +1,6 @@
 """kill -9 in the middle of a stage, through the command line; then the same command again."""
 
+import json
 import shutil
 import signal
 import subprocess
@@ -13,8 +14,10 @@ LONGER = ["--set", "stage.sft.steps=24", "--set", "stage.sft.save_every=2", "--r
 PROGRAM = """
 import sys, time
 from haiga.cli import main
+from haiga.pipeline import models
 from haiga.training import loop
 
+models._BEAT = 0
 at_full_speed = loop._stepped
 
 def slower(*given):
@@ -47,9 +50,16 @@ def test_killed_and_gone_on_with_to_the_bit(finished, tmp_path):
     stage = killed / "runs/tiny/stages/sft"
     assert not (stage / "manifest.json").exists()
     assert not (stage / "model").exists()
+    plan = json.loads((stage / "plan.json").read_text())
+    assert plan["seconds"] > 6 * 0.1
+    (stage / "plan.json").write_text(json.dumps({**plan, "seconds": 1000.0}))
 
-    for home in (killed, whole):
-        assert tiny_runs.haiga(home, *words).code == 0
+    began = time.monotonic()
+    assert tiny_runs.haiga(killed, *words).code == 0
+    session = time.monotonic() - began
+    seconds = json.loads((stage / "manifest.json").read_text())["seconds"]
+    assert 1000 < seconds < 1000 + session
+    assert tiny_runs.haiga(whole, *words).code == 0
     starts = [e["resumed_from"] for e in events.read(log) if e["kind"] == "started"]
     assert starts[0] == 0
     assert 4 <= starts[1] < 24

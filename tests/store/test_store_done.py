@@ -1,7 +1,7 @@
 import pytest
 
 from haiga.errors import DriftError, StoreError
-from haiga.store import complete, is_complete, require_manifest
+from haiga.store import begin, complete, is_complete, require_manifest, spend
 
 PLAN = ("stage", {"epochs": 1}, {"base": "aa"})
 
@@ -22,3 +22,11 @@ def test_its_drift_is_named_unless_it_may_be_rebuilt(tmp_path):
     with pytest.raises(DriftError, match=r"options\.epochs: it was 1, now it is 2"):
         is_complete(tmp_path, *other)
     assert not is_complete(tmp_path, *other, rebuild=True)
+
+
+def test_seconds_of_a_session_that_broke_off_are_kept_for_the_same_plan(tmp_path):
+    folder = tmp_path / "stage"
+    assert begin(folder, *PLAN) == 0
+    spend(folder, 2.5)
+    assert begin(folder, *PLAN) == 2.5
+    assert begin(folder, "stage", {"epochs": 2}, {"base": "aa"}) == 0

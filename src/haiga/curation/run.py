@@ -23,7 +23,7 @@ from haiga.curation.split import split
 from haiga.events import Sink
 from haiga.records import Group
 from haiga.sources import Found
-from haiga.store import Folder, PictureFiles, write_final
+from haiga.store import Folder, PictureFiles, Writer, write_final
 from haiga.teachers import Teacher
 
 SHARD = 256
@@ -84,8 +84,6 @@ def filter_rows(
     if target.is_complete("01_filtered", options, parents):
         return
     rows = list(raw.rows())
-    values = _measurements(rows, raw, target.path.parent / "measurements", emit)
-    verdicts = _verdicts(rows, values, picture_rules, hamming)
 
     def decide(at: int) -> Row:
         row, verdict = rows[at], verdicts[at]
@@ -102,11 +100,14 @@ def filter_rows(
             "measurements": measurements,
         }
 
-    _sweep(target, "01_filtered", options, parents, len(rows), decide)
+    with target.writer("01_filtered", options, parents) as writer:
+        values = _measurements(rows, raw, target.path.parent / "measurements", writer, emit)
+        verdicts = _verdicts(rows, values, picture_rules, hamming)
+        _sweep(writer, len(rows), decide)
 
 
 def _measurements(
-    rows: Sequence[Row], raw: Folder, folder: Path, emit: Sink
+    rows: Sequence[Row], raw: Folder, folder: Path, writer: Writer, emit: Sink
 ) -> dict[str, dict[str, Any]]:
     """The measurements of every picture of `rows`, kept in `folder`."""
     ids = list(dict.fromkeys(id_ for row in rows for id_ in row["pictures"]))
@@ -115,6 +116,7 @@ def _measurements(
     def progress(number: int) -> None:
         nonlocal done
         done += number
+        writer.keep_time()
         emit({"kind": "progress", "stage": "01_filtered", "done": done, "total": len(ids)})
 
     files = PictureFiles(raw.path)
@@ -157,7 +159,7 @@ def caption(
     emit: Sink,
     spend: Spend,
 ) -> None:
-    """02_captioned: the source's own caption, and as many of the teacher's answers as each task asks for.
+    """02_captioned: the source's own caption, and as many of the teacher's answers as a task asks.
 
     A call that failed drops nothing but itself: the row keeps its other texts, and the teacher's
     words in `failures`; a row left with no text at all is dropped. `spend` is told of every paid
@@ -189,7 +191,8 @@ def caption(
             emit({"kind": "progress", "stage": "02_captioned", "done": at + 1, "total": len(rows)})
         return _with_texts(row, texts, failures, calls)
 
-    _sweep(target, "02_captioned", options, parents, len(rows), decide, PAID_SHARD)
+    with target.writer("02_captioned", options, parents) as writer:
+        _sweep(writer, len(rows), decide, PAID_SHARD)
     _warn_of_failures(target, emit)
 
 
@@ -242,7 +245,8 @@ def check_captions(
             return {**row, "quality": len(good) / (len(good) + len(bad))}
         return {**row, "reason": f"{bad[0]['task']}: {bad[0]['reason']}"}
 
-    _sweep(target, "03_quality_checked", options, parents, len(rows), decide)
+    with target.writer("03_quality_checked", options, parents) as writer:
+        _sweep(writer, len(rows), decide)
 
 
 def finalise(
@@ -268,20 +272,11 @@ def finalise(
     )
 
 
-def _sweep(
-    target: Folder,
-    stage: str,
-    options: Mapping[str, Any],
-    parents: Mapping[str, str],
-    rows: int,
-    decide: Callable[[int], Row],
-    size: int = SHARD,
-) -> None:
+def _sweep(writer: Writer, rows: int, decide: Callable[[int], Row], size: int = SHARD) -> None:
     """Shard by shard what `decide` makes of each row; one with a "reason" is dropped."""
-    with target.writer(stage, options, parents) as writer:
-        for shard, start in enumerate(range(0, rows, size)):
-            if writer.has(shard):
-                continue
-            decided = [decide(at) for at in range(start, min(start + size, rows))]
-            kept = [row for row in decided if "reason" not in row]
-            writer.write(shard, kept, [row for row in decided if "reason" in row])
+    for shard, start in enumerate(range(0, rows, size)):
+        if writer.has(shard):
+            continue
+        decided = [decide(at) for at in range(start, min(start + size, rows))]
+        kept = [row for row in decided if "reason" not in row]
+        writer.write(shard, kept, [row for row in decided if "reason" in row])

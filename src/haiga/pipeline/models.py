@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from haiga import store
+from haiga.events import Event, Sink
 from haiga.models.adapters import save_base
 from haiga.models.assemble import assemble
+from haiga.models.device import ranks
 from haiga.pipeline.run import FRESH, Run, checkpoint
 from haiga.pipeline.standing import of_base, of_stage
 from haiga.recipe.schema import Stage
@@ -18,6 +21,8 @@ from haiga.training.run import train_stage
 from haiga.world import base as world_base
 
 _TOKENIZER_TEXTS = 20_000
+_BEAT = 5.0
+"""Seconds of work that a kill may leave uncounted."""
 
 
 def make_base(run: Run) -> None:
@@ -26,8 +31,7 @@ def make_base(run: Run) -> None:
     plan = of_base(run)
     if store.is_complete(*plan, rebuild=run.rebuild):
         return
-    started = time.monotonic()
-    store.begin(*plan)
+    began = time.monotonic() - store.begin(*plan)
     if section.tower == FRESH:
         texts = _texts(store.read_groups(run.data("04_final").path, "train"))
         world_base.create(run.base, texts, seed=run.recipe.seed)
@@ -40,7 +44,7 @@ def make_base(run: Run) -> None:
             projector_seed=section.projector_seed,
         )
         save_base(vlm, run.base)
-    store.complete(*plan, seconds=time.monotonic() - started)
+    store.complete(*plan, seconds=time.monotonic() - began)
 
 
 def train(run: Run) -> None:
@@ -50,12 +54,15 @@ def train(run: Run) -> None:
 
 
 def train_one(run: Run, name: str) -> None:
-    """One stage, unless it is complete; goes on from its last step where it was stopped."""
+    """One stage, unless it is complete; goes on from its last step where it was stopped.
+
+    All ranks train it, and the first of them writes.
+    """
     plan = of_stage(run, name)
     if store.is_complete(*plan, rebuild=run.rebuild):
         return
-    started = time.monotonic()
-    store.begin(*plan)
+    with ranks().main_process_first():
+        began = time.monotonic() - store.begin(*plan)
     stage = run.recipe.stage[name]
     final = run.data("04_final")
     material = Material(
@@ -66,12 +73,29 @@ def train_one(run: Run, name: str) -> None:
         pictures=store.FinalPictures(final.path),
         features=run.folder / "features",
         seed=run.recipe.seed,
-        emit=lambda event: run.emit({**event, "stage": name}),
+        emit=_timed(lambda event: run.emit({**event, "stage": name}), plan.folder, began),
     )
     train_stage(name, material, plan.folder)
-    if stage.part == "vlm":
-        mark(plan.folder, stage.tasks[0], run.recipe.language, control=not stage.pictures)
-    store.complete(*plan, seconds=time.monotonic() - started)
+    if ranks().is_main_process:
+        if stage.part == "vlm":
+            mark(plan.folder, stage.tasks[0], run.recipe.language, control=not stage.pictures)
+        store.complete(*plan, seconds=time.monotonic() - began)
+    ranks().wait_for_everyone()
+
+
+def _timed(emit: Sink, folder: Path, began: float) -> Sink:
+    """`emit`, and every few seconds a note of the time since `began`: a kill must not forget it."""
+    noted = time.monotonic()
+
+    def sink(event: Event) -> None:
+        nonlocal noted
+        emit(event)
+        now = time.monotonic()
+        if now >= noted + _BEAT:
+            store.spend(folder, now - began)
+            noted = now
+
+    return sink
 
 
 def _groups(final: store.Folder, split: str, stage: Stage) -> list[Group]:

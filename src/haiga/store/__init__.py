@@ -4,7 +4,7 @@ A folder with a manifest is complete; without one it is made again. The manifest
 and carries the fingerprint of what made it, so that a change is noticed and named.
 """
 
-from haiga.store.done import begin, complete, is_complete
+from haiga.store.done import begin, complete, is_complete, spend
 from haiga.store.embedded import FinalPictures
 from haiga.store.files import digest, fingerprint, write_atomically
 from haiga.store.final import read_groups, write_final
@@ -26,6 +26,7 @@ __all__ = [
     "is_complete",
     "read_groups",
     "require_manifest",
+    "spend",
     "write_atomically",
     "write_final",
 ]

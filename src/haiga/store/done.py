@@ -1,4 +1,7 @@
-"""Manifests of folders that hold no rows: a base model, a trained stage."""
+"""Manifests of folders that hold no rows: a base model, a trained stage.
+
+While such a folder is made, its plan.json holds the seconds spent on it so far.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,8 @@ def begin(
     parents: Mapping[str, str],
     *,
     code: str = "1",
-) -> None:
-    """Make a folder ready to be filled.
+) -> float:
+    """Make a folder ready to be filled; returns the seconds spent on it before (see `spend`).
 
     What the same plan left there stays, to go on from; what another plan left is deleted, its
     manifest first.
@@ -41,11 +44,18 @@ def begin(
     wanted = plan(stage, options, parents, code)
     before = read_json(folder / "plan.json")
     if before is not None and before.get("fingerprint") == wanted["fingerprint"]:
-        return
+        return float(before.get("seconds", 0.0))
     (folder / "manifest.json").unlink(missing_ok=True)
     if folder.is_dir():
         shutil.rmtree(folder)
-    write_json(folder / "plan.json", wanted)
+    write_json(folder / "plan.json", {**wanted, "seconds": 0.0})
+    return 0.0
+
+
+def spend(folder: Path, seconds: float) -> None:
+    """Note how long a folder has taken so far, for a session that may have to go on with it."""
+    path = folder / "plan.json"
+    write_json(path, {**read_json(path), "seconds": round(seconds, 3)})
 
 
 def complete(
@@ -57,5 +67,8 @@ def complete(
     seconds: float,
     code: str = "1",
 ) -> Manifest:
-    """Write the manifest of a folder whose files are all there: the last thing that is written."""
-    return finish(folder, plan(stage, options, parents, code), [], None, seconds)
+    """Write the manifest of a folder whose files are all there: the last thing that is written.
+
+    `seconds` are those of all sessions.
+    """
+    return finish(folder, plan(stage, options, parents, code), [], None, round(seconds, 3))

@@ -169,6 +169,10 @@ class Writer:
         if dropped:
             self._write("dropped", shard, dropped, None)
         self._write("shards", shard, kept, self._given)
+        self.keep_time()
+
+    def keep_time(self) -> None:
+        """Note the time spent so far, of which a kill takes what is not noted; a shard notes it."""
         write_json(self._path / "plan.json", {**self._plan, "seconds": self._elapsed()})
 
     def _write(self, name: str, shard: int, rows: Sequence[Row], schema: pa.Schema | None) -> None:
