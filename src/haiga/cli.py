@@ -47,6 +47,8 @@ Rebuild = Annotated[
     typer.Option("--rebuild", help="Make again what the recipe has changed, and what follows."),
 ]
 RUNS = Path("runs")
+SHARED = ("run", "train")
+"""Commands at which several processes work together; any other is done by the first alone."""
 
 
 Part: TypeAlias = Callable[["Run", str], None]
@@ -82,13 +84,16 @@ def reads(part: Part) -> Part:
 @makes
 def run(opened: Run, words: str) -> None:
     """Everything, from pictures to report; goes on where it stopped."""
-    from haiga.pipeline import judge, tables
+    from haiga.pipeline import judge, ranks, tables
     from haiga.pipeline.data import make_data
     from haiga.pipeline.models import make_base, train
 
-    make_data(opened)
-    make_base(opened)
+    with ranks.first_ahead():
+        make_data(opened)
+        make_base(opened)
     train(opened)
+    if not ranks.alone():
+        return
     judge.evaluate(opened)
     path = judge.report(opened)
     tables.summary(opened)
@@ -130,11 +135,13 @@ def curate(opened: Run, words: str) -> None:
 @makes
 def train(opened: Run, words: str) -> None:
     """The stages, on data that is there."""
-    from haiga.pipeline import models
+    from haiga.pipeline import models, ranks
 
-    models.make_base(opened)
+    with ranks.first_ahead():
+        models.make_base(opened)
     models.train(opened)
-    _say(f"Next: haiga evaluate {words}")
+    if ranks.alone():
+        _say(f"Next: haiga evaluate {words}")
 
 
 @reads
@@ -199,10 +206,12 @@ def _do(
     rebuild: bool = False,
 ) -> None:
     """A command on the run of a recipe that is in order, once what it needs is there."""
-    from haiga.pipeline import run, standing, tables
+    from haiga.pipeline import ranks, run, standing, tables
     from haiga.pipeline.check import check as check_recipe
     from haiga.recipe.load import load
 
+    if (dry_run or part.__name__ not in SHARED) and not ranks.alone():
+        return
     loaded = load(recipe, overrides or [])
     check_recipe(loaded)
     opened = run.open_run(loaded, workdir, rebuild=rebuild)

@@ -33,18 +33,13 @@ def ranks() -> PartialState:
     # Left to itself, accelerate takes ranks without an accelerator for as many single processes.
     cpu = not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
     state = PartialState(cpu=cpu, timeout=PATIENCE)
-    started = int(os.environ.get("WORLD_SIZE", "1")) if launched() else 1
+    started = int(os.environ.get("WORLD_SIZE", "1")) if "LOCAL_RANK" in os.environ else 1
     if state.num_processes != started:
         raise ModelError(
             f"{started} processes were started, and torch has no way for them to work together on "
             f"{state.device.type}. Start one, or set ACCELERATE_USE_CPU=true for all."
         )
     return state
-
-
-def launched() -> bool:
-    """Whether torchrun or accelerate launch started this process, maybe as one of several."""
-    return "LOCAL_RANK" in os.environ
 
 
 def device() -> torch.device:
