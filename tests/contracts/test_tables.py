@@ -14,6 +14,7 @@ from haiga.evaluation.conditions import CONDITIONS
 from haiga.models.families import FAMILIES
 from haiga.objectives import OBJECTIVES
 from haiga.recipe.bind import options
+from haiga.rewards import REWARDS
 from haiga.sources import SOURCES
 from haiga.teachers import TEACHERS
 from haiga.training.forward import COLUMNS, GIVENS, needs
@@ -26,6 +27,7 @@ FUNCTIONS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "OBJECTIVES": {name: each.function for name, each in OBJECTIVES.items()},
     "pictures.RULES": pictures.RULES,
     "captions.RULES": captions.RULES,
+    "REWARDS": REWARDS,
     "COLUMNS": COLUMNS,
     "PARTS": PARTS,
 }

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haiga.text.diversity import distinct, grams, index, overlap, repetition
+from haiga.text.diversity import distinct, grams, index, likeness, overlap, repetition
 
 
 def test_grams():
@@ -28,6 +28,15 @@ def test_overlap_by_hand():
     assert overlap("an old silent moon", known, 2) == (2 / 3, 2)
     assert overlap("nothing alike", known, 2) == (0.0, None)
     assert overlap("", known, 2) == (0.0, None)
+
+
+def test_likeness_by_hand():
+    # "a b" is in three of the texts, "b c" in two: (2 + 1) / (2 x 3); "x y" stands alone.
+    assert likeness(["a b c", "A b, c", "a b d", "x y"], 2) == [3 / 6, 3 / 6, 2 / 6, 0]
+    assert likeness(["a a a a", "a a"], 2) == [1, 1]
+    assert likeness(["", "a b"], 2) == [1, 0]
+    with pytest.raises(ValueError, match="only 1"):
+        likeness(["a"])
 
 
 @given(st.lists(st.text("ab 舟", min_size=1), min_size=1, max_size=8))

@@ -1,1 +1,24 @@
-"""Rewards for what a model samples, combined by weight."""
+"""Rewards for what a model samples: the table. `combine` adds them up by weight.
+
+A reward model, or any other scorer, needs no entry: whoever holds one makes a `combine.Part` of
+it, and the table is only what a recipe can name.
+"""
+
+from collections.abc import Callable
+
+from haiga.rewards.base import Reward, Sample, Scored
+from haiga.rewards.style import style
+from haiga.rewards.texts import diversity, form, language, length, variety
+from haiga.rewards.truth import true_to_picture
+
+REWARDS: dict[str, Callable[..., list[Scored]]] = {
+    "form": form,
+    "length": length,
+    "language": language,
+    "variety": variety,
+    "diversity": diversity,
+    "true_to_picture": true_to_picture,
+    "style": style,
+}
+
+__all__ = ["REWARDS", "Reward", "Sample", "Scored"]

@@ -59,3 +59,19 @@ def overlap(text: str, references: Index, n: int = 4) -> tuple[float, int | None
         return 0.0, None
     position, count = min(shared.items(), key=lambda item: (-item[1], item[0]))
     return count / len(own), position
+
+
+def likeness(texts: Sequence[str], n: int = 2) -> list[float]:
+    """How much each text is like the others: the share of its different n-grams that another text
+    holds, averaged over the others. 1 for a text without words, which has nothing of its own.
+
+    Raises ValueError for fewer than two texts.
+    """
+    if len(texts) < 2:
+        raise ValueError(f"Texts are compared with each other; there are only {len(texts)}.")
+    own = [set(grams(text, n)) for text in texts]
+    holders = Counter(gram for each in own for gram in each)
+    return [
+        sum(holders[gram] - 1 for gram in each) / (len(each) * (len(texts) - 1)) if each else 1.0
+        for each in own
+    ]
