@@ -3,38 +3,54 @@
 Columns are made from the shapes in the signature: one size per named axis, scalars without axes.
 """
 
+import functools
 import inspect
 import re
 import typing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from haiga.objectives import OBJECTIVES, Loss, Objective
+from haiga.objectives import OBJECTIVES, Loss, Objective, needs
+from haiga.objectives.base import POSITIONAL
 
 SIZES = {"D": 3}
 ADDITIVE = [name for name, objective in OBJECTIVES.items() if objective.additive]
-WITH_START = [name for name, objective in OBJECTIVES.items() if objective.at_start is not None]
-POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+WITH_START = [name for name, objective in OBJECTIVES.items() if objective.start is not None]
+VALUES: dict[str, Callable[[int], Tensor]] = {
+    "answer_labels": lambda items: torch.arange(items) % 3 - 1,
+    "chosen_lengths": lambda items: torch.arange(items) + 1,
+    "rejected_lengths": lambda items: torch.arange(items) % 4 + 2,
+}
+"""Columns whose numbers mean something."""
 
 
 def axes(objective: Objective) -> dict[str, list[str]]:
     """The axes of each column: {"image_embeds": ["B", "D"], "logit_scale": []}."""
-    hints = typing.get_type_hints(objective.function)
-    parameters = inspect.signature(objective.function).parameters.values()
-    return {p.name: hints[p.name].dim_str.split() for p in parameters if p.kind in POSITIONAL}
+    hints = hints_of(objective)
+    return {name: hints[name].dim_str.split() for name in needs(objective.function)}
+
+
+def hints_of(objective: Objective) -> dict[str, typing.Any]:
+    function = objective.function
+    while isinstance(function, functools.partial):
+        function = function.func
+    return typing.get_type_hints(function)
 
 
 def columns(objective: Objective, items: int = 6, seed: int = 0) -> dict[str, Tensor]:
-    hints = typing.get_type_hints(objective.function)
+    hints = hints_of(objective)
     generator = torch.Generator().manual_seed(seed)
     made = {}
     for name, names in axes(objective).items():
         shape = [SIZES.get(axis, items) for axis in names]
         kinds = hints[name].dtypes
-        if any("int" in str(kind) for kind in kinds):
+        if name in VALUES:
+            made[name] = VALUES[name](items)
+        elif any("int" in str(kind) for kind in kinds):
             ids = torch.arange(items).view(items, *[1] * (len(shape) - 1))
             made[name] = ids.expand(shape)  # each row's further values are its own again
         elif any("bool" in str(kind) for kind in kinds):
@@ -114,7 +130,7 @@ def test_value_at_start(name):
         if column.startswith("ref_"):
             made[column] = made[column.removeprefix("ref_")].clone()
     loss = loss_of(objective, made)
-    assert float(loss.total) / loss.count == pytest.approx(objective.at_start)
+    assert float(loss.total) / loss.count == pytest.approx(objective.start)
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

@@ -47,6 +47,18 @@ class GroupBatch:
     """The tower's features of all pictures in order, where they are known; else
     `pixel_values`, which go through the tower."""
     pixel_values: Float[Tensor, "P C H W"] | None = None
+    ref_answer_logps: Float[Tensor, " A"] | None = None
+    """Log-prob of each whole answer under the reference, the model that the stage starts from."""
+    ref_token_logps: Float[Tensor, " N"] | None = None
+    """Log-prob of each learned token under the reference."""
+    old_token_logps: Float[Tensor, " N"] | None = None
+    """Log-prob of each learned token under the policy that sampled it."""
+    advantages: Float[Tensor, " N"] | None = None
+    """How much better than expected each learned token turned out; an answer's own is repeated."""
+    old_token_values: Float[Tensor, " N"] | None = None
+    """What the critic expected before each learned token, when it was sampled."""
+    returns: Float[Tensor, " N"] | None = None
+    """What came after each learned token: the critic's target."""
 
     def to(self, device: torch.device | str) -> GroupBatch:
         """The same batch on another device."""
@@ -56,6 +68,33 @@ class GroupBatch:
             if isinstance(getattr(self, field.name), Tensor)
         }
         return replace(self, **moved)
+
+
+def pairs(batch: GroupBatch) -> Int[Tensor, "2 P"]:
+    """The answers that are held against each other: chosen ones above, rejected ones below.
+
+    Within a group the k-th chosen answer meets the k-th rejected one; where one side has a single
+    answer, it meets each of the other. Answers of other kinds take no part.
+
+    Raises:
+        DataError: where a row lacks one side, or its sides cannot be matched.
+    """
+    found: list[tuple[int, int]] = []
+    rows = batch.group_of.tolist()
+    for row, name in enumerate(batch.ids):
+        own = [at for at, of in enumerate(rows) if of == row]
+        chosen, rejected = (
+            [at for at in own if batch.kinds[at] == kind] for kind in ("chosen", "rejected")
+        )
+        most = max(len(chosen), len(rejected))
+        if not chosen or not rejected or {len(chosen), len(rejected)} - {1, most}:
+            raise DataError(
+                f"Row {name}: {len(chosen)} chosen and {len(rejected)} rejected answers make no "
+                "pairs. Give as many of one kind as of the other, or a single one of either."
+            )
+        sides = (side * most if len(side) == 1 else side for side in (chosen, rejected))
+        found += zip(*sides, strict=True)
+    return torch.tensor(found, dtype=torch.long, device=batch.group_of.device).reshape(-1, 2).T
 
 
 @dataclass(frozen=True)

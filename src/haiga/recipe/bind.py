@@ -105,4 +105,5 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         name: kind for name, kind in inspect.get_annotations(function).items() if name in names
     }
     holder = types.SimpleNamespace(__annotations__=annotations)
-    return typing.get_type_hints(holder, globalns=getattr(function, "__globals__", {}))
+    names_of = getattr(function, "__globals__", {})
+    return typing.get_type_hints(holder, globalns=names_of, include_extras=True)

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from haiga.errors import TrainingError
 from haiga.models import branches
-from haiga.objectives import Loss
+from haiga.objectives import needs
+from haiga.training import answers
 
 Columns: TypeAlias = Callable[[nn.Module, Any], dict[str, Tensor]]
 GIVENS = ("model", "batch")
-POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 Batch = TypeVar("Batch")
 
 
@@ -91,6 +91,25 @@ COLUMNS: dict[str, Callable[..., Tensor]] = {
     "token_logps": token_logps,
     "answer_logps": answer_logps,
     "answer_lengths": answer_lengths,
+    "pairs": answers.pairs,
+    "chosen_logps": answers.chosen_logps,
+    "rejected_logps": answers.rejected_logps,
+    "ref_chosen_logps": answers.ref_chosen_logps,
+    "ref_rejected_logps": answers.ref_rejected_logps,
+    "chosen_lengths": answers.chosen_lengths,
+    "rejected_lengths": answers.rejected_lengths,
+    "chosen_rewards": answers.chosen_rewards,
+    "rejected_rewards": answers.rejected_rewards,
+    "answer_labels": answers.answer_labels,
+    "answer_rewards": answers.answer_rewards,
+    "answer_of": answers.answer_of,
+    "token_values": answers.token_values,
+    "ref_answer_logps": answers.ref_answer_logps,
+    "ref_token_logps": answers.ref_token_logps,
+    "old_token_logps": answers.old_token_logps,
+    "old_token_values": answers.old_token_values,
+    "advantages": answers.advantages,
+    "returns": answers.returns,
     "image_embeds": image_embeds,
     "patch_embeds": patch_embeds,
     "text_embeds": text_embeds,
@@ -100,12 +119,6 @@ COLUMNS: dict[str, Callable[..., Tensor]] = {
     "caption_ids": caption_ids,
     "true_captions": true_captions,
 }
-
-
-def needs(objective_function: Callable[..., Any]) -> list[str]:
-    """The columns that an objective names: its positional parameters, in order."""
-    parameters = inspect.signature(objective_function).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind in POSITIONAL]
 
 
 def columns_for(objective_function: Callable[..., Any]) -> Columns:
