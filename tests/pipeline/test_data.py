@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from haiga import sources, teachers, world
+from haiga.curation import pictures
 from haiga.curation import run as curation
 from haiga.errors import DriftError, RecipeError
 from haiga.pipeline.data import gather, make_data
@@ -177,6 +179,34 @@ def test_a_changed_threshold_names_its_field(whole):
 def test_a_changed_seed_names_its_field(whole):
     with pytest.raises(DriftError, match=r"options\.seed: it was 0, now it is 1"):
         make_data(_run(whole.folder, "seed=1"))
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "thing", "stage"),
+    [
+        (sources.VERSIONS, "floating_world", "printer", "00_raw"),
+        (sources.VERSIONS, "floating_world", "captions", "00_raw"),
+        (teachers.VERSIONS, "poet", "poets", "02_captioned"),
+    ],
+)
+def test_another_version_of_what_is_made_is_named(whole, monkeypatch, table, name, thing, stage):
+    monkeypatch.setitem(table, name, {**table[name], thing: 99})
+    with pytest.raises(DriftError, match=rf"{stage} is(?s:.*)versions\.{thing}: .* now it is 99"):
+        make_data(_run(whole.folder))
+
+
+def test_the_versions_are_the_worlds():
+    assert sources.VERSIONS["floating_world"]["printer"] == world.PRINTER_VERSION
+    assert sources.VERSIONS["floating_world"]["captions"] == world.CAPTIONS_VERSION
+    assert teachers.VERSIONS["poet"]["poets"] == world.POETS_VERSION
+
+
+def test_another_way_of_measuring_is_named(whole, monkeypatch):
+    monkeypatch.setattr(pictures, "MEASURE", "pictures/99")
+    with pytest.raises(
+        DriftError, match=r"01_filtered is(?s:.*)measure: .* now it is 'pictures/99'"
+    ):
+        make_data(_run(whole.folder))
 
 
 def _final(folder: Path) -> dict[str, bytes]:

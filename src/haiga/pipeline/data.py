@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from haiga import sources, teachers
 from haiga.curation import captions, pictures
 from haiga.curation import run as curation
 from haiga.errors import RecipeError
 from haiga.events import to_jsonl
 from haiga.pipeline.run import Run
 from haiga.recipe.bind import bind
-from haiga.sources import SOURCES
-from haiga.teachers import TEACHERS
 
 
 def make_data(run: Run) -> None:
@@ -29,10 +28,15 @@ def gather(run: Run) -> None:
     if recipe.source is None:
         raise RecipeError(
             f"source: the recipe {recipe.name!r} names no source of pictures yet. Add a [source] "
-            f"section; there are: {', '.join(sorted(SOURCES))}."
+            f"section; there are: {', '.join(sorted(sources.SOURCES))}."
         )
-    source = bind(SOURCES, recipe.source, "source")
-    options = {"source": recipe.source, "language": recipe.language, "seed": recipe.seed}
+    source = bind(sources.SOURCES, recipe.source, "source")
+    options = {
+        "source": recipe.source,
+        "language": recipe.language,
+        "seed": recipe.seed,
+        "versions": sources.VERSIONS.get(recipe.source["name"], {}),
+    }
     curation.gather(
         lambda skip: source(recipe.seed, recipe.language, skip),
         run.data("00_raw"),
@@ -47,7 +51,7 @@ def curate(run: Run) -> None:
     curation.filter_rows(
         run.data("00_raw"),
         run.data("01_filtered"),
-        section.model_dump(mode="json", exclude={"texts"}),
+        {**section.model_dump(mode="json", exclude={"texts"}), "measure": pictures.MEASURE},
         picture_rules=_rules(pictures.RULES, section.pictures, "curate.pictures"),
         caption_rules=_rules(captions.RULES, section.captions, "curate.captions"),
         hamming=section.hamming,
@@ -62,7 +66,8 @@ def teach(run: Run) -> None:
     teacher = None
     if section is not None:
         options = section.model_dump(mode="json")
-        teacher = bind(TEACHERS, section.teacher, "teach.teacher")()
+        options["versions"] = teachers.VERSIONS.get(section.teacher["name"], {})
+        teacher = bind(teachers.TEACHERS, section.teacher, "teach.teacher")()
     curation.caption(
         run.data("01_filtered"),
         run.data("02_captioned"),

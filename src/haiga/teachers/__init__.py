@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from haiga.teachers.client import Request, Response, Teacher
 from haiga.teachers.poet import poet
+from haiga.world import POETS_VERSION
 
 TEACHERS: dict[str, Callable[..., Teacher]] = {
     "poet": poet,
 }
 
-__all__ = ["TEACHERS", "Request", "Response", "Teacher"]
+VERSIONS: dict[str, Mapping[str, int]] = {"poet": {"poets": POETS_VERSION}}
+"""Of what a teacher writes by itself; a folder of another version is not gone on with."""
+
+__all__ = ["TEACHERS", "VERSIONS", "Request", "Response", "Teacher"]
