@@ -14,7 +14,8 @@
         └── GuardError         a guard stopped it before the weights moved
 
 The command line prints the message of a HaigaError and exits with 2, as it does when the machine
-refuses a file or its memory; anything else is our own mistake and shows its traceback. A message says what was wrong, where, and what to do.
+refuses a file or its memory; anything else is our own mistake and shows its traceback. A message
+says what was wrong, where, and what to do.
 """
 
 from __future__ import annotations

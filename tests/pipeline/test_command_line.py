@@ -113,7 +113,7 @@ def test_evaluate_and_report_wait_for_stages_and_scores(home):
         (["check", "recipe.toml", "--set", "stage.sft.bach=4"], "did you mean 'batch'?"),
         (["check", "recipe.toml", "--set", "model.tower=world:towr"], "'world:tower'"),
         (["check", "recipe.toml", "--set", "model.tower=./nowhere"], "no folder ./nowhere"),
-        (["check", "recipe.toml", "--set", "stage.sft.part=language"], "'tower' and 'language'"),
+        (["check", "recipe.toml", "--set", "stage.sft.part=language"], "trains the part 'vlm'"),
         (["check", "recipe.toml", "--set", "model.tower=world:fresh"], "makes both models"),
         (["export", "nowhere", "x"], "nowhere holds no trained model"),
     ],

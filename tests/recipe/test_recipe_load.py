@@ -79,11 +79,21 @@ STAGE = st.fixed_dictionaries(
         "dtype": st.sampled_from(["float32", "bfloat16"]),
     },
 )  # fmt: skip
+
+
+def _made_here(raw):
+    """With a source, stages want what it makes, and evaluation some pictures."""
+    if "source" in raw:
+        stages = {name: {**stage, "tasks": ["describe"]} for name, stage in raw["stage"].items()}
+        return {**raw, "stage": stages, "split": {"held_out": 2}, "curate": {}}
+    return raw
+
+
 RECIPE = st.fixed_dictionaries(
     {
         "name": WORD,
         "language": st.sampled_from(["en", "ja", "fr"]),
-        "seed": st.integers(-(2**63), 2**63 - 1),
+        "seed": st.integers(0, 2**63 - 1),
         "curate": st.fixed_dictionaries(
             {
                 "pictures": st.lists(COMPONENT, max_size=4),
@@ -96,7 +106,7 @@ RECIPE = st.fixed_dictionaries(
         "stage": st.dictionaries(WORD, STAGE, max_size=3),
     },
     optional={"source": COMPONENT, "split": st.just({"held_out": 0, "seed": 7})},
-)
+).map(_made_here)
 
 
 @settings(max_examples=60, deadline=None)
@@ -171,6 +181,15 @@ def test_overrides_that_lead_nowhere(override, says):
     ("override", "says"),
     [
         ("seed=true", "seed: must be a valid integer, not True"),
+        ("seed=-1", "seed: must be greater than or equal to 0, not -1"),
+        ("split.seed=-1", "split.seed: must be greater than or equal to 0, not -1"),
+        ("split.held_out=1", "split.held_out: hold out at least 2, so that the condition 'shuffled' can exchange"),
+        ("teach.answers={hiaku=2}", "teach.answers.hiaku: no such task is in teach.tasks (did you mean 'haiku'?): haiku"),
+        ("curate.texts.hiaku=[]", "curate.texts.hiaku: nothing makes groups of the task 'hiaku' (did you mean 'haiku'?)"),
+        ("stage.sft.trainable.0.1=frozen", "stage.sft.adapter: its weights are frozen by the rules of trainable"),
+        ("stage.sft.starts_from=sft_without_pictures", "stage.sft.starts_from: sft_without_pictures comes later"),
+        ("stage.align.pictures=false", "stage.sft.starts_from: align is a control that was trained without pictures"),
+        ("stage.align.part=language", "stage.sft.starts_from: align trains the part 'language', and this stage 'vlm'"),
         ('stage.sft.batch="3"', "stage.sft.batch: must be a valid integer, not '3'"),
         ("stage.sft.batch=0", "stage.sft.batch: must be greater than or equal to 1, not 0"),
         ("stage.sft.warmup=0.3", "stage.sft.warmup: must be less than or equal to 0.2, not 0.3"),
@@ -202,6 +221,11 @@ def test_faults_name_their_path_and_the_nearest_name(override, says):
     assert faults(override)[0].startswith(says)
 
 
+def test_nothing_can_be_judged_by_no_picture():
+    lines = faults("split.held_out=0", 'evaluate.conditions=["full"]')
+    assert lines == ["split.held_out: hold out at least 1, to judge by; it is 0"]
+
+
 def test_all_faults_are_reported_together():
     lines = faults("seed=x", "stage.sft.bach=3", "stage.sft.starts_from=nowhere", "model.fi=pad")
     paths = [line.split(":")[0] for line in lines]
@@ -215,9 +239,21 @@ def test_tasks_are_free_without_a_source(tmp_path):
     assert load(path, ['stage.sft.tasks=["critique"]']).stage["sft"].tasks == ("critique",)
 
 
-def test_a_source_can_name_its_tasks():
-    recipe = load(EXAMPLE, ['source.tasks=["noir", "describe"]', 'evaluate.tasks=["noir"]'])
-    assert recipe.evaluate.tasks == ("noir",)
+def test_a_source_alone_makes_descriptions(tmp_path):
+    raw = {key: value for key, value in RAW.items() if key not in ("teach", "curate")}
+    path = tmp_path / "real.toml"
+    path.write_text(toml.write(raw), encoding="utf-8")
+    says = "stage.sft.tasks: nothing makes groups of the task 'haiku'"
+    assert faults(path=path)[0].startswith(says)
+    load(path, ['stage.sft.tasks=["describe"]', 'stage.sft_without_pictures.tasks=["describe"]'])
+
+
+def test_a_teacher_without_a_source_has_nothing_to_write_about(tmp_path):
+    raw = {key: value for key, value in RAW.items() if key != "source"}
+    (tmp_path / "r.toml").write_text(toml.write(raw), encoding="utf-8")
+    assert faults(path=tmp_path / "r.toml") == [
+        "teach: there are no pictures to write about; name a [source], or leave [teach] out"
+    ]
 
 
 def test_the_name_base_is_taken(tmp_path):

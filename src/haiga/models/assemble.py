@@ -8,8 +8,6 @@ arXiv:2304.08485; two-layer projector as in LLaVA-1.5, arXiv:2310.03744).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
     AutoConfig,
-    AutoImageProcessor,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
@@ -33,7 +31,7 @@ from transformers.utils import logging
 from haiga.errors import ModelError
 from haiga.models import chat, families
 from haiga.models import fit as fits
-from haiga.models.weights import read_folder
+from haiga.models.weights import read_folder, readable
 
 PROJECTOR = "multi_modal_projector"
 
@@ -144,7 +142,7 @@ def load_tokenizer(source: str | Path, image_token: str) -> Any:
     Raises:
         ModelError: `image_token` is not one reserved token of the tokenizer.
     """
-    with _readable(source):
+    with readable(source):
         tokenizer = AutoTokenizer.from_pretrained(source)
     reserved = {str(token) for token in tokenizer.added_tokens_decoder.values()}
     ids = tokenizer.encode(image_token, add_special_tokens=False)
@@ -161,8 +159,17 @@ def load_tokenizer(source: str | Path, image_token: str) -> Any:
 
 
 def llava_config(eyes: Any, language: Any, image_token_id: int) -> LlavaConfig:
-    """The LLaVA's config for a tower's (without pooling head) and a language model's config."""
+    """The LLaVA's config for a tower's (without pooling head) and a language model's config.
+
+    Raises:
+        ModelError: an unknown family of towers, or no causal language model.
+    """
     family = families.family_of(eyes)
+    if type(language) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ModelError(
+            f"A model of model_type '{language.model_type}' is no causal language model. Choose an "
+            "instruct model such as Qwen2.5."
+        )
     return LlavaConfig(
         vision_config=eyes,
         text_config=language,
@@ -199,9 +206,9 @@ def _ready(
 
 def _tower(tower: str | Path, fit: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """The vision half and the processor that fits pictures to it."""
-    with _readable(tower):
+    with readable(tower):
         config = families.vision_config(AutoConfig.from_pretrained(tower))
-        processor = AutoImageProcessor.from_pretrained(tower, backend="pil")
+        processor = fits.load_image_processor(tower)
     verbosity = logging.get_verbosity()
     # A dual encoder's text half and the pooling head are left out on purpose.
     logging.set_verbosity_error()
@@ -214,7 +221,7 @@ def _tower(tower: str | Path, fit: str, dtype: torch.dtype) -> tuple[Any, Any]:
 
 def _processor(folder: str | Path, image_token_id: int) -> LlavaProcessor:
     """A checkpoint's processor: its own template, Pillow's resizing, a checked picture place."""
-    with _readable(folder):
+    with readable(folder):
         processor = AutoProcessor.from_pretrained(folder)
         # `size` and all else come from the file; only the code that resizes is chosen here.
         processor.image_processor = fits.load_image_processor(folder)
@@ -250,7 +257,7 @@ def _new_projector(config: LlavaConfig, seed: int) -> nn.Module:
 
 def _whole(auto: Any, source: str | Path, **options: Any) -> Any:
     """A model with every weight from the file: a missing one would be random, with a warning."""
-    with _readable(source):
+    with readable(source):
         model, info = auto.from_pretrained(source, output_loading_info=True, **options)
     problems = [*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])]
     if problems:
@@ -259,15 +266,3 @@ def _whole(auto: Any, source: str | Path, **options: Any) -> Any:
             f"another shape: {', '.join(sorted(problems)[:5])}."
         )
     return model
-
-
-@contextmanager
-def _readable(source: str | Path) -> Iterator[None]:
-    """Faults of reading a checkpoint as one sentence."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        first = str(error).strip().split("\n")[0]
-        raise ModelError(f"{source} cannot be read as a checkpoint: {first}") from error

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, LlavaImageProcessorPil
 
 from haiga.errors import ModelError
+from haiga.models.weights import readable
 
 FITS: Final = {
     "pad": "the whole picture on a square of the tower's mean colour (LLaVA-1.5)",
@@ -50,8 +51,13 @@ def image_processor(tower_processor: Any, side: int, fit: str) -> LlavaImageProc
 
 
 def load_image_processor(folder: str | Path) -> Any:
-    """The image processor of a checkpoint, in Pillow's version."""
-    return AutoImageProcessor.from_pretrained(folder, backend="pil")
+    """The image processor of a checkpoint, in Pillow's version.
+
+    Raises:
+        ModelError: there is none that can be read.
+    """
+    with readable(folder):
+        return AutoImageProcessor.from_pretrained(folder, backend="pil")
 
 
 def pixels(processor: Any, images: Sequence[Image.Image]) -> Float[Tensor, "N C H W"]:

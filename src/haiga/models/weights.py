@@ -1,8 +1,9 @@
-"""Safetensors of a checkpoint folder, read by name and compared to the bit."""
+"""Files of a checkpoint: faults as sentences; safetensors read by name and compared to the bit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +15,18 @@ from torch import Tensor
 from haiga.errors import ModelError
 
 Wanted: TypeAlias = Callable[[str], bool]
+
+
+@contextmanager
+def readable(source: str | Path) -> Iterator[None]:
+    """Faults of reading a checkpoint, of whatever kind, as a ModelError of one sentence."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        first = str(error).strip().split("\n")[0]
+        raise ModelError(f"{source} cannot be read as a checkpoint: {first}") from error
 
 
 def _any(name: str) -> bool:

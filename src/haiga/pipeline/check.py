@@ -1,24 +1,53 @@
-"""What would go wrong, before anything is spent: every component is bound, and nothing is run."""
+"""What would go wrong, before anything is spent.
+
+Every component is bound, every task has its instruction, and models are put together on paper,
+without their weights. Nothing is run, and nothing comes from a network. How the sections of a
+recipe fit together is checked when it is read (`recipe.checks`).
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from haiga.curation import captions, pictures
 from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.objectives import OBJECTIVES
 from haiga.pipeline.run import FRESH, checkpoint
-from haiga.recipe.bind import bind
-from haiga.recipe.names import did_you_mean
+from haiga.recipe.bind import bind, options
+from haiga.recipe.checks import SOURCE_TASK
+from haiga.recipe.names import did_you_mean, listed
 from haiga.recipe.schema import Recipe, Stage
 from haiga.sources import SOURCES
 from haiga.teachers import TEACHERS
 from haiga.teachers.tasks import instructions
 
-_TOWER_OBJECTIVES = ("siglip", "siglip_patches", "clip")
+PAIR_COLUMNS: Final = frozenset(
+    {
+        "image_embeds",
+        "patch_embeds",
+        "text_embeds",
+        "logit_scale",
+        "logit_bias",
+        "picture_ids",
+        "caption_ids",
+        "true_captions",
+    }
+)
+"""Columns of pictures beside captions: the part 'tower' computes these and no others."""
+UNREAD: Final[Mapping[str, tuple[str, ...]]] = {
+    "vlm": (),
+    "tower": ("adapter", "answers", "max_tokens", "overflow", "pictures", "sample_every"),
+    "language": ("adapter", "augment", "sample_every"),
+}
+"""The settings of a stage for which a part has no use."""
+_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    name: objective.function for name, objective in OBJECTIVES.items()
+}
 
 
 def check(recipe: Recipe) -> list[str]:
@@ -27,37 +56,90 @@ def check(recipe: Recipe) -> list[str]:
     Raises:
         RecipeError: all faults together, each with its path.
     """
-    faults = [fault for fault in _faults(recipe) if fault]
+    faults = list(filter(None, _faults(recipe)))
+    # Only what is in order by itself can be put together.
+    faults = faults or list(filter(None, _paper_faults(recipe)))
     if faults:
         raise RecipeError("\n".join(faults))
     return list(_notes(recipe))
 
 
 def _faults(recipe: Recipe) -> Iterator[str | None]:
-    functions: Mapping[str, Callable[..., Any]] = {
-        name: objective.function for name, objective in OBJECTIVES.items()
-    }
+    yield from _data_faults(recipe)
+    yield from _model_faults(recipe)
+    for name, stage in recipe.stage.items():
+        yield _bound(_FUNCTIONS, stage.objective, f"stage.{name}.objective")
+        yield from _part_faults(recipe, f"stage.{name}", stage)
+    for condition in recipe.evaluate.conditions:
+        if condition not in CONDITIONS:
+            near = did_you_mean(condition, list(CONDITIONS))
+            yield f"evaluate.conditions: there is no condition {condition!r}{near}"
+
+
+def _data_faults(recipe: Recipe) -> Iterator[str | None]:
+    languages = [recipe.language]
     if recipe.source is not None:
-        yield _bound(SOURCES, recipe.source, "source")
+        fault = _bound(SOURCES, recipe.source, "source")
+        yield fault
+        if fault is None:
+            languages += _source_option(recipe, "languages") or ()
+            yield from _size_faults(recipe)
+        yield from _unwritten(recipe, languages)
     if recipe.teach is not None:
         yield _bound(TEACHERS, recipe.teach.teacher, "teach.teacher")
-        for task in recipe.teach.tasks:
-            yield _said(partial(instructions, task, recipe.language), "teach.tasks")
     for at, rule in enumerate(recipe.curate.pictures):
         yield _bound(pictures.RULES, rule, f"curate.pictures.{at}")
     texts = {"captions": recipe.curate.captions}
     texts |= {f"texts.{task}": rules for task, rules in recipe.curate.texts.items()}
     for path, rules in texts.items():
         for at, rule in enumerate(rules):
-            yield _bound(captions.RULES, rule, f"curate.{path}.{at}")
-    yield from _model_faults(recipe)
+            yield from _text_rule_faults(rule, f"curate.{path}.{at}", languages)
+
+
+def _unwritten(recipe: Recipe, languages: list[str]) -> Iterator[str | None]:
+    """Tasks that a group would need and for which there are no words to ask."""
+    tasks = {SOURCE_TASK: "source"}
+    tasks |= dict.fromkeys(recipe.teach.tasks if recipe.teach else (), "teach.tasks")
+    for task, path in tasks.items():
+        for language in dict.fromkeys(languages):
+            yield _said(partial(instructions, task, language), path)
+
+
+def _text_rule_faults(
+    rule: Mapping[str, Any], path: str, languages: list[str]
+) -> Iterator[str | None]:
+    fault = _bound(captions.RULES, rule, path)
+    yield fault
+    for language in dict.fromkeys(languages if fault is None else ()):
+        # Asked about nothing, a rule still says whether it knows the language.
+        yield _said(partial(bind(captions.RULES, rule, path), "", language), path)
+
+
+def _size_faults(recipe: Recipe) -> Iterator[str]:
+    """Where a source says how much it holds: that it is enough."""
+    prints, texts = _source_option(recipe, "prints"), _source_option(recipe, "texts")
+    if prints is None or texts is None:
+        return
+    split = recipe.split
+    if split.held_out + split.validation >= prints + texts:
+        yield (
+            f"split: {split.held_out} held out and {split.validation} for validation leave nothing "
+            f"to train on; the source gives {prints + texts} at most"
+        )
     for name, stage in recipe.stage.items():
-        yield _bound(functions, stage.objective, f"stage.{name}.objective")
-        yield from _part_faults(recipe, f"stage.{name}", stage)
-    for condition in recipe.evaluate.conditions:
-        if condition not in CONDITIONS:
-            near = did_you_mean(condition, list(CONDITIONS))
-            yield f"evaluate.conditions: there is no condition {condition!r}{near}"
+        if stage.part == "language" and stage.pictures and not texts:
+            yield (
+                f"stage.{name}.part: a language model learns from texts without pictures, and "
+                "source.texts is 0"
+            )
+        elif stage.part != "language" and stage.pictures and not prints:
+            yield f"stage.{name}: it learns from pictures, and source.prints is 0"
+
+
+def _source_option(recipe: Recipe, name: str) -> Any:
+    """An option of the source as it will be, or None where the source has no such option."""
+    source = recipe.source or {}
+    return source.get(name, options(SOURCES[source["name"]]).get(name))
 
 
 def _model_faults(recipe: Recipe) -> Iterator[str | None]:
@@ -71,35 +153,88 @@ def _model_faults(recipe: Recipe) -> Iterator[str | None]:
 
 
 def _part_faults(recipe: Recipe, path: str, stage: Stage) -> Iterator[str]:
-    contrastive = stage.objective["name"] in _TOWER_OBJECTIVES
-    if contrastive != (stage.part == "tower"):
+    name = stage.objective["name"]
+    if name in _FUNCTIONS and _is_of_pairs(name) != (stage.part == "tower"):
+        takes = listed(filter(_is_of_pairs, _FUNCTIONS))
         yield (
-            f"{path}.objective.name: {stage.objective['name']} does not train the part "
-            f"{stage.part!r}; a tower takes {' or '.join(_TOWER_OBJECTIVES)}, and nothing else does"
+            f"{path}.objective.name: {name} does not train the part {stage.part!r}; the part "
+            f"'tower' takes {takes}, and no other part does"
         )
     if (stage.part == "vlm") == (recipe.model.tower == FRESH):
         yield (
             f"{path}.part: the part 'vlm' is trained from two checkpoints that are there, 'tower' "
             f"and 'language' from {FRESH!r}; this is {stage.part!r} from {recipe.model.tower!r}"
         )
-    if stage.starts_from in recipe.stage and recipe.stage[stage.starts_from].part != stage.part:
-        yield f"{path}.starts_from: {stage.starts_from} is a stage of another part"
-    if stage.part != "vlm" and stage.adapter is not None:
-        yield f"{path}.adapter: only the part 'vlm' takes an adapter"
+    for field in UNREAD[stage.part]:
+        if getattr(stage, field) != Stage.model_fields[field].default:
+            yield f"{path}.{field}: the part {stage.part!r} has no use for it; leave it out"
+    if stage.part == "vlm" and stage.augment is not None and not stage.pictures:
+        yield f"{path}.augment: a stage without pictures has none to change; leave it out"
+
+
+def _is_of_pairs(objective: str) -> bool:
+    return bool(PAIR_COLUMNS & set(inspect.signature(_FUNCTIONS[objective]).parameters))
+
+
+def _paper_faults(recipe: Recipe) -> Iterator[str | None]:
+    """What only the models can tell: whether they fit together, and the rules on them."""
+    # Here, because it brings transformers with it, which takes seconds.
+    from haiga.pipeline import plan as paper
+
+    if recipe.model.tower == FRESH:
+        for name, stage in recipe.stage.items():
+            yield _said(partial(paper.fit_fresh, stage), f"stage.{name}.trainable")
+        return
+    known = not paper.unknown(recipe.model)
+    fault = _said(partial(paper.plan, recipe, ()), "model") if known else None
+    fault = fault or _said(partial(paper.read_local, recipe.model), "model")
+    yield fault
+    if fault is not None or not known:
+        return
+    for name in recipe.stage:
+        yield _said(partial(paper.plan, recipe, (name,)), f"stage.{name}")
+    yield from _room_faults(recipe, paper.plan(recipe, ()).picture_tokens)
+
+
+def _room_faults(recipe: Recipe, picture: int) -> Iterator[str]:
+    """That a picture, and an answer beside it, have room."""
+    from haiga.pipeline import plan as paper
+
+    for name, stage in recipe.stage.items():
+        if stage.pictures and stage.max_tokens <= picture:
+            yield (
+                f"stage.{name}.max_tokens: a picture alone takes {picture}, so that no row would "
+                f"be left; it is {stage.max_tokens}"
+            )
+    room = paper.positions(recipe.model)
+    if room is not None and picture + recipe.evaluate.max_new_tokens >= room:
+        yield (
+            f"evaluate.max_new_tokens: {recipe.evaluate.max_new_tokens} and a picture of {picture} "
+            f"do not fit in the language model's {room} positions"
+        )
 
 
 def _notes(recipe: Recipe) -> Iterator[str]:
+    from haiga.pipeline import plan as paper
+
     if recipe.source is None:
         yield "No [source]: data must lie in the run's data/04_final before training."
-    if not recipe.model.tower.startswith("world:"):
-        # Here, because it brings transformers with it, which takes seconds.
-        from haiga.pipeline.plan import plan
-
-        counted = plan(recipe)
+        for name, stage in recipe.stage.items():
+            ask = _said(partial(instructions, stage.tasks[0], recipe.language), "")
+            if stage.part == "vlm" and ask is not None:
+                yield f"stage.{name}: `haiga write` will have no words to ask with. {ask}"
+    section = recipe.model
+    if section.tower.startswith("world:"):
+        return
+    unknown = paper.unknown(section)
+    if not unknown:
+        counted = paper.plan(recipe, ())
         yield f"{counted.picture_tokens} positions a picture, {counted.total:,} parameters."
-        for name in (recipe.model.tower, recipe.model.language_model):
-            if isinstance(checkpoint(name), str):
-                yield f"{name} will be read from the hub, or from its cache."
+    for name in (section.tower, section.language_model):
+        if not isinstance(checkpoint(name), Path):
+            yield f"{name} will be read from the hub, or from its cache."
+    for name in unknown:
+        yield f"The config of {name} is not shipped with haiga: the run will tell if all fits."
 
 
 def _bound(

@@ -1,25 +1,32 @@
-"""A recipe's parameters and tokens, offline."""
+"""A recipe's models on paper, offline and without weights: parameters, tokens, and what fits."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig
+import torch
+from transformers import AutoModel, AutoModelForCausalLM
 
 from haiga.errors import RecipeError
-from haiga.models import known
+from haiga.models import chat, known
+from haiga.models.assemble import load_tokenizer
+from haiga.models.fit import load_image_processor
+from haiga.models.trainable import rule_counts
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.planning.parameters import Plan, StageShape
 from haiga.planning.parameters import plan as count
-from haiga.recipe.schema import Recipe
+from haiga.recipe.schema import Model, Recipe, Stage
+from haiga.world import base as world_base
 
 
-def plan(recipe: Recipe) -> Plan:
-    """Count the assembled model and what each of its stages trains.
+def plan(recipe: Recipe, stages: Collection[str] | None = None) -> Plan:
+    """Count the assembled model, and what each of `stages` (None: all) trains of it.
 
     Raises:
         RecipeError: the recipe trains its parts from nothing, so that there is nothing to assemble.
+        ModelError: models that do not fit together, or an adapter or rules that do not fit them.
     """
     if recipe.model.tower == FRESH:
         raise RecipeError(
@@ -35,11 +42,51 @@ def plan(recipe: Recipe) -> Plan:
                 trainable=stage.trainable,
             )
             for name, stage in recipe.stage.items()
-            if stage.part == "vlm"
+            if stage.part == "vlm" and (stages is None or name in stages)
         },
     )
 
 
+def positions(model: Model) -> int | None:
+    """Positions that the language model has, where its config says so."""
+    room = getattr(_config(model.language_model), "max_position_embeddings", None)
+    return None if room is None else int(room)
+
+
+def unknown(model: Model) -> list[str]:
+    """The models on the hub whose configs are not shipped: nothing can be said of them offline."""
+    names = (model.tower, model.language_model)
+    return [name for name in names if checkpoint(name) == name and name not in known.names()]
+
+
+def read_local(model: Model) -> None:
+    """Read what assembly reads beside the weights, where it is on this machine.
+
+    Raises:
+        ModelError: no image processor, no chat template, or no such token for pictures.
+    """
+    tower, language = checkpoint(model.tower), checkpoint(model.language_model)
+    if isinstance(tower, Path):
+        load_image_processor(tower)
+    if isinstance(language, Path):
+        chat.with_pictures(load_tokenizer(language, model.image_token), model.image_token)
+
+
+def fit_fresh(stage: Stage) -> None:
+    """That the rules of a stage fit the fresh part that it trains.
+
+    Raises:
+        ModelError: they do not.
+    """
+    vocabulary = 65_536  # without weights it costs nothing; SigLIP's own end token is 49,407
+    with torch.device("meta"):
+        part: Any = (
+            AutoModel.from_config(world_base.tower_config(vocabulary))
+            if stage.part == "tower"
+            else AutoModelForCausalLM.from_config(world_base.language_config(vocabulary))
+        )
+    rule_counts(part, stage.trainable)
+
+
 def _config(name: str) -> Any:
-    place = checkpoint(name)
-    return AutoConfig.from_pretrained(place) if isinstance(place, Path) else known.config(place)
+    return known.config(checkpoint(name))

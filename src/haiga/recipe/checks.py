@@ -14,11 +14,15 @@ from haiga.recipe.names import did_you_mean, listed
 
 HAIKU_LANGUAGES: Final = ("en", "ja")
 """Those whose syllables or morae `haiga.text` can count."""
-SOURCE_TASKS: Final = ("describe",)
-"""A source's own captions are groups of this task, unless its option `tasks` names others."""
+SOURCE_TASK: Final = "describe"
+"""A source's own captions are groups of this task."""
 BASE: Final = "base"
 """The assembled model before its first stage."""
 _ANY_NAME: Final = ("x", "model.layers.0.mlp.weight", "multi_modal_projector.linear_1.bias")
+_LORA: Final = tuple(
+    f"base_model.model.model.language_model.layers.0.self_attn.q_proj.{half}.default.weight"
+    for half in ("lora_A", "lora_B")
+)
 
 
 def faults(recipe: Mapping[str, Any]) -> list[str]:
@@ -28,8 +32,8 @@ def faults(recipe: Mapping[str, Any]) -> list[str]:
     for name in stages:
         stage = _table(stages[name])
         found += [f"stage.{name}{fault}" for fault in _stage_faults(stage)]
-        found += _start_faults(name, stage, list(stages))
-    return [*found, *_task_faults(recipe)]
+        found += _start_faults(name, stage, stages)
+    return [*found, *_split_faults(recipe), *_teach_faults(recipe), *_task_faults(recipe)]
 
 
 def _stage_faults(stage: Mapping[str, Any]) -> Iterator[str]:
@@ -48,17 +52,32 @@ def _stage_faults(stage: Mapping[str, Any]) -> Iterator[str]:
         )
     if rules and all(rate == "frozen" for _, rate in rules):
         yield ".trainable: everything is frozen, so nothing would be learned; give one rule a rate"
+    elif rules and stage.get("adapter") is not None and not _trains(rules, _LORA):
+        yield (
+            ".adapter: its weights are frozen by the rules of trainable, so it would change "
+            'nothing; begin them with [".*lora_.*", a learning rate], or leave the adapter out'
+        )
 
 
-def _start_faults(name: str, stage: Mapping[str, Any], names: list[str]) -> Iterator[str]:
+def _trains(rules: list[Any], names: tuple[str, ...]) -> bool:
+    """Whether some of these parameters fall to a rule with a learning rate."""
+    return any(
+        next((rate for pattern, rate in rules if _matches(pattern, name)), "frozen") != "frozen"
+        for name in names
+    )
+
+
+def _start_faults(name: str, stage: Mapping[str, Any], stages: Mapping[str, Any]) -> Iterator[str]:
     if name == BASE:
         yield f"stage.{BASE}: this name stands for the assembled model; choose another"
     start = stage.get("starts_from")
     path = f"stage.{name}.starts_from"
-    earlier = names[: names.index(name)]
-    if not isinstance(start, str) or start in earlier:
+    earlier = list(stages)[: list(stages).index(name)]
+    if not isinstance(start, str):
         return
-    if start in names:
+    if start in earlier:
+        yield from _parent_faults(path, stage, start, _table(stages[start]))
+    elif start in stages:
         yield f"{path}: {start} comes later; write [stage.{start}] before [stage.{name}]"
     else:
         yield (
@@ -67,9 +86,43 @@ def _start_faults(name: str, stage: Mapping[str, Any], names: list[str]) -> Iter
         )
 
 
+def _parent_faults(
+    path: str, stage: Mapping[str, Any], start: str, parent: Mapping[str, Any]
+) -> Iterator[str]:
+    parts = [each.get("part", "vlm") for each in (stage, parent)]
+    if parts[0] != parts[1]:
+        yield f"{path}: {start} trains the part {parts[1]!r}, and this stage {parts[0]!r}"
+    elif parent.get("pictures") is False and stage.get("pictures") is not False:
+        yield (
+            f"{path}: {start} is a control that was trained without pictures; start from a stage "
+            "that has seen some"
+        )
+
+
+def _split_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """Faults that would show when all is trained and the pictures held out are asked for."""
+    held_out = _table(recipe.get("split")).get("held_out")
+    if not (recipe.get("source") and recipe.get("stage") and isinstance(held_out, int)):
+        return
+    shuffled = "shuffled" in _array(_table(recipe.get("evaluate")).get("conditions"))
+    if held_out < 1 + shuffled:
+        why = "so that the condition 'shuffled' can exchange them" if shuffled else "to judge by"
+        yield f"split.held_out: hold out at least {1 + shuffled}, {why}; it is {held_out}"
+
+
+def _teach_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
+    teach = _table(recipe.get("teach"))
+    if teach and not recipe.get("source"):
+        yield "teach: there are no pictures to write about; name a [source], or leave [teach] out"
+    tasks = [task for task in _array(teach.get("tasks")) if isinstance(task, str)]
+    for task in _table(teach.get("answers")):
+        if task not in tasks:
+            near = did_you_mean(task, tasks)
+            yield f"teach.answers.{task}: no such task is in teach.tasks{near}: {listed(tasks)}"
+
+
 def _task_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
-    source, teach = _table(recipe.get("source")), _table(recipe.get("teach"))
-    made = [*_array(source.get("tasks", SOURCE_TASKS)), *_array(teach.get("tasks"))]
+    source, made = _table(recipe.get("source")), _made(recipe)
     language = recipe.get("language")
     for path, task in _asked(recipe):
         if task == "haiku" and isinstance(language, str) and language not in HAIKU_LANGUAGES:
@@ -77,16 +130,22 @@ def _task_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
                 f"{path}: a haiku's form can be counted in {' and '.join(HAIKU_LANGUAGES)} only, "
                 f"and the recipe's language is {language!r}"
             )
-        # Without a source or a teacher the data comes from elsewhere, with any tasks.
-        if source and teach and not path.startswith("teach") and task not in made:
+        # Without a source the data comes from elsewhere, with any tasks.
+        if source and task not in made:
             yield (
                 f"{path}: nothing makes groups of the task {task!r}{did_you_mean(task, made)}; "
                 f"the source and the teacher make: {listed(made)}"
             )
 
 
+def _made(recipe: Mapping[str, Any]) -> list[str]:
+    """The tasks of the groups that the source and the teacher make."""
+    tasks = _array(_table(recipe.get("teach")).get("tasks"))
+    return list(dict.fromkeys([SOURCE_TASK, *(task for task in tasks if isinstance(task, str))]))
+
+
 def _asked(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Path and name of every task that some section asks for."""
+    """Path and name of every task that some section asks for, or has rules for."""
     sections = {"teach": recipe.get("teach"), "evaluate": recipe.get("evaluate")}
     for name, stage in _table(recipe.get("stage")).items():
         sections[f"stage.{name}"] = stage
@@ -94,11 +153,17 @@ def _asked(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for task in _array(_table(section).get("tasks")):
             if isinstance(task, str):
                 yield f"{path}.tasks", task
+    for task in _table(_table(recipe.get("curate")).get("texts")):
+        yield f"curate.texts.{task}", task
 
 
 def _catches_all(pattern: Any) -> bool:
+    return all(_matches(pattern, name) for name in _ANY_NAME)
+
+
+def _matches(pattern: Any, name: str) -> bool:
     try:
-        return all(re.fullmatch(pattern, name) for name in _ANY_NAME)
+        return re.fullmatch(pattern, name) is not None
     except (re.error, TypeError):
         return True  # its own fault says what is wrong with it
 

@@ -65,6 +65,7 @@ Rule: TypeAlias = Annotated[
 ]
 Rules: TypeAlias = Annotated[tuple[Rule, ...], Field(strict=False, min_length=1)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
+Seed: TypeAlias = Annotated[int, Field(ge=0)]
 Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
@@ -106,7 +107,7 @@ class Split(_Section):
 
     held_out: Annotated[int, Field(ge=0)] = 200
     validation: Annotated[int, Field(ge=0)] = 64
-    seed: int | None = None
+    seed: Seed | None = None
     """The recipe's seed where none is given."""
 
 
@@ -117,7 +118,7 @@ class Model(_Section):
     language_model: str
     image_token: Annotated[str, Field(min_length=1)]
     fit: Literal["pad", "crop", "squash"] = "pad"
-    projector_seed: int = 0
+    projector_seed: Seed = 0
 
 
 class Adapter(_Section):
@@ -134,8 +135,30 @@ class Augment(_Section):
     """Changes of a training picture that leave its caption true."""
 
     crop: Share = 0.0
-    """At most this share of each side is cut away."""
+    """At most this share of the picture's area is cut away."""
     flip: bool = False
+
+
+class Rollout(_Section):
+    """How a policy answers its prompts, and what it is rewarded for."""
+
+    rewards: Components
+    """What an answer is worth, each with a `weight` beside its own options."""
+    advantage: Component = {"name": "leave_one_out"}
+    """How rewards become advantages."""
+    samples: Count = 8
+    """Answers to each prompt; the batch counts prompts."""
+    max_new_tokens: Count = 64
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    """1 samples from the policy itself; anything else from a neighbour of it."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    kl: Amount = 0.0
+    """Weight of the distance from the reference that is taken off the reward (k1). A term of the
+    loss is the objective `kl` in a mixture."""
+    epochs: Count = 1
+    """How often a rollout is learned from."""
+    minibatches: Count = 1
+    """Optimiser steps into which each of these times is cut."""
 
 
 class Stage(_Section):
@@ -149,6 +172,13 @@ class Stage(_Section):
     """False: the same groups without their pictures. Such a stage is a control, which tells what
     the texts alone teach; it is evaluated blind and no stage should start from it."""
     objective: Component
+    rejected: Word | None = None
+    """Where rejected answers come from: another task's answers to the same picture, "mismatched"
+    (another picture's answers) or "same" (the later half of the task's own)."""
+    mismatched: bool = False
+    """Whether another picture's answer hangs beside each group's own, for KTO's KL point."""
+    rollout: Rollout | None = None
+    """For objectives that learn from the policy's own answers."""
     adapter: Adapter | None = None
     trainable: Rules
     """Pairs of a pattern of parameter names and a learning rate or "frozen"; the first that
@@ -203,7 +233,7 @@ class Recipe(_Section):
     name: Word
     language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
     """ISO 639: "en", "ja", …"""
-    seed: int = DEFAULT_SEED
+    seed: Seed = DEFAULT_SEED
     source: Component | None = None
     curate: Curate = Curate()
     teach: Teach | None = None

@@ -12,6 +12,7 @@ from typing import Any
 from transformers import AutoConfig
 
 from haiga.errors import ModelError
+from haiga.models.weights import readable
 
 _FOLDER = Path(__file__).parent
 
@@ -25,14 +26,15 @@ def config(name: str | Path) -> Any:
     """The config of a shipped name or of a local checkpoint's folder; never from the network.
 
     Raises:
-        ModelError: neither shipped nor a folder with a config.json.
+        ModelError: neither shipped nor a folder with a config.json of a model.
     """
     shipped = _FOLDER / (str(name).replace("/", "--") + ".json")
     path = Path(name)
     if path.is_dir():
         if not (path / "config.json").exists():
             raise ModelError(f"{name} is a folder without a config.json: no checkpoint is there.")
-        return AutoConfig.from_pretrained(path)
+        with readable(path):
+            return AutoConfig.from_pretrained(path)
     if not shipped.exists():
         raise ModelError(
             f"The config of '{name}' is not shipped with haiga, and it is no local folder. "
