@@ -4,9 +4,17 @@ import pytest
 from reward_samples import POEM, sample
 
 from haiga.errors import DataError, RecipeError
-from haiga.rewards import Scored
+from haiga.recipe.bind import REQUIRED, options
+from haiga.rewards import LEARNED, REWARDS, Scored
 from haiga.rewards.base import per_sample
-from haiga.rewards.combine import Part, combine, metrics, parts, require_scores
+from haiga.rewards.combine import (
+    Part,
+    combine,
+    judging_itself,
+    metrics,
+    parts,
+    require_scores,
+)
 
 
 @per_sample
@@ -116,6 +124,9 @@ def test_parts_as_a_recipe_lists_them():
         ({"name": "form", "tasks": "haiku"}, r"r\.0\.tasks"),
         ({"name": "length", "minimum": 3}, r"r\.0\.maximum: length needs this option"),
         ({"name": "true_to_picture", "kinds": ["birds"]}, r"r\.0\.kinds\.0"),
+        ({"name": "true_to_picture", "recall": 1.5}, r"r\.0\.recall: must be less than or equal"),
+        ({"name": "form", "partial": -1}, r"r\.0\.partial: must be greater than or equal to 0"),
+        ({"name": "variety", "n": 0}, r"r\.0\.n: must be greater than or equal to 1"),
     ],
 )
 def test_faults_of_a_component(component, fault):
@@ -126,3 +137,27 @@ def test_faults_of_a_component(component, fault):
 def test_a_reward_is_given_once():
     with pytest.raises(RecipeError, match="r: form is given twice"):
         parts([{"name": "form"}, {"name": "form", "partial": 0.5}], "r")
+
+
+def test_a_judge_that_also_rewards_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    components = [
+        {"name": "form"},
+        {"name": "style", "critic": "critics/one"},
+        {"name": "clip", "model": "openai/clip-vit-base-patch32"},
+    ]
+    path = "stage.rl.rewards"
+    other = {"evaluate.critic": "critics/other", "evaluate.tower": "google/siglip-base"}
+    assert judging_itself(components, other, path) == []
+    same = {"evaluate.critic": str(tmp_path / "critics" / "one")}
+    assert judging_itself(components, same, path) == [
+        "stage.rl.rewards.1.critic: critics/one is also the judge in evaluate.critic; "
+        "evaluate by one that no reward has asked"
+    ]
+    same = {"evaluate.tower": "openai/clip-vit-base-patch32"}
+    assert judging_itself(components, same, path)[0].startswith("stage.rl.rewards.2.model:")
+
+
+def test_what_has_learned_says_where_it_stands():
+    for name, option in LEARNED.items():
+        assert options(REWARDS[name])[option] is REQUIRED

@@ -78,6 +78,11 @@ def test_length_by_hand(count, expected):
     assert value(length, "舟" * count, {"minimum": 4, "maximum": 6}) == pytest.approx(expected)
 
 
+def test_a_band_that_is_upside_down_is_refused():
+    scored = length([sample()], minimum=6, maximum=4)[0]
+    assert (scored.value, "from 6 to 4 words" in scored.why) == (None, True)
+
+
 def test_language():
     assert value(language) == 1
     assert value(language, POEM, language="ja") == 0

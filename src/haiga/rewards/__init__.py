@@ -7,6 +7,7 @@ it, and the table is only what a recipe can name.
 from collections.abc import Callable
 
 from haiga.rewards.base import Reward, Sample, Scored
+from haiga.rewards.clip import clip
 from haiga.rewards.style import style
 from haiga.rewards.texts import diversity, form, language, length, variety
 from haiga.rewards.truth import true_to_picture
@@ -19,6 +20,11 @@ REWARDS: dict[str, Callable[..., list[Scored]]] = {
     "diversity": diversity,
     "true_to_picture": true_to_picture,
     "style": style,
+    "clip": clip,
 }
 
-__all__ = ["REWARDS", "Reward", "Sample", "Scored"]
+LEARNED: dict[str, str] = {"style": "critic", "clip": "model"}
+"""The rewards that have learned, and the option that says from which checkpoint. Evaluation must
+not ask the same one: `combine.judging_itself`."""
+
+__all__ = ["LEARNED", "REWARDS", "Reward", "Sample", "Scored"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, wraps
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
+
+from annotated_types import Ge, Le
 
 from haiga.errors import HaigaError
 from haiga.records import Group
@@ -30,6 +32,8 @@ class Scored:
     why: str = ""
 
 
+Share: TypeAlias = Annotated[float, Ge(0), Le(1)]
+Count: TypeAlias = Annotated[int, Ge(1)]
 Reward: TypeAlias = Callable[[Sequence[Sample]], list[Scored]]
 """One `Scored` for each sample, in order. Each reward states its scale: from 0 to 1 unless said.
 

@@ -6,11 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from haiga.errors import DataError, RecipeError
 from haiga.recipe.bind import bind, options
-from haiga.rewards import REWARDS
+from haiga.rewards import LEARNED, REWARDS
 from haiga.rewards.base import Reward, Sample, Scored
 
 Column: TypeAlias = tuple[Scored | None, ...]
@@ -113,6 +114,24 @@ def metrics(rewarded: Rewarded) -> dict[str, float]:
             found[f"reward{name}"] = sum(values) / len(values)
         found[f"unscored{name}"] = sum(each is not None and each.value is None for each in column)
     return found
+
+
+def judging_itself(
+    components: Sequence[Mapping[str, Any]], judges: Mapping[str, str], path: str
+) -> list[str]:
+    """Faults: the rewards that ask a checkpoint by which the run is also evaluated.
+
+    A model gets better at pleasing whom it is rewarded by, and a judge that is pleased tells no
+    more. `judges` are the evaluation's checkpoints, by where they stand in the recipe.
+    """
+    asked = {Path(checkpoint).resolve(): place for place, checkpoint in judges.items()}
+    return [
+        f"{path}.{at}.{LEARNED[name]}: {component[LEARNED[name]]} is also the judge in "
+        f"{asked[same]}; evaluate by one that no reward has asked"
+        for at, component in enumerate(components)
+        if (name := component["name"]) in LEARNED
+        and (same := Path(component[LEARNED[name]]).resolve()) in asked
+    ]
 
 
 def require_scores(rewarded: Rewarded) -> None:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from haiga.errors import DataError
-from haiga.rewards.base import Sample, Scored, per_sample
+from haiga.errors import DataError, RecipeError
+from haiga.rewards.base import Count, Sample, Scored, Share, per_sample
 from haiga.text import english, japanese
 from haiga.text.diversity import likeness, repetition
 from haiga.text.haiku import PATTERN
@@ -23,7 +23,7 @@ USUAL: Final[dict[str, Callable[[str], frozenset[int] | None]]] = {
 
 
 @per_sample
-def form(sample: Sample, *, partial: float = 0.0) -> float:
+def form(sample: Sample, *, partial: Share = 0.0) -> float:
     """1 for a poem that is surely 5-7-5, else `partial` x closeness, which is below 1.
 
     Closeness is 1 - d / 17, at least 0, where d is by how many syllables or morae the lines miss
@@ -56,11 +56,15 @@ def closeness(lines: Sequence[str], language: str) -> float:
 
 
 @per_sample
-def length(sample: Sample, *, minimum: int, maximum: int) -> float:
+def length(sample: Sample, *, minimum: Count, maximum: Count) -> float:
     """1 from `minimum` to `maximum` words (characters in Japanese and Chinese).
 
     Below, n / minimum; above, it falls as fast as the text grows, to 0 at twice the maximum.
     """
+    if minimum > maximum:
+        raise RecipeError(
+            f"length: no text has from {minimum} to {maximum} words; turn them round."
+        )
     count = len(tokens(sample.text))
     if count < minimum:
         return count / minimum
@@ -74,12 +78,12 @@ def language(sample: Sample) -> float:
 
 
 @per_sample
-def variety(sample: Sample, *, n: int = 3) -> float:
+def variety(sample: Sample, *, n: Count = 3) -> float:
     """1 - the share of a text's n-grams that have occurred in it before; 0 for no words."""
     return 1 - repetition(sample.text, n) if tokens(sample.text) else 0.0
 
 
-def diversity(samples: Sequence[Sample], *, n: int = 2) -> list[Scored]:
+def diversity(samples: Sequence[Sample], *, n: Count = 2) -> list[Scored]:
     """1 - the share of a sample's n-grams that another of its group has, on average over these.
 
     0 where all samples of a prompt are one text, and for a text of no words; 1 where they have no

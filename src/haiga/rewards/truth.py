@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from haiga.errors import DataError
-from haiga.rewards.base import Sample, per_sample
+from haiga.rewards.base import Sample, Share, per_sample
 from haiga.text.mentions import find
 from haiga.world.lexicon import lexicon
 
@@ -25,7 +25,7 @@ FIELDS: Final[dict[Kind, str]] = {
 
 @per_sample
 def true_to_picture(
-    sample: Sample, *, kinds: tuple[Kind, ...] = ("things",), recall: float = 0.0
+    sample: Sample, *, kinds: tuple[Kind, ...] = ("things",), recall: Share = 0.0
 ) -> float:
     """(1 - `recall`) x precision + `recall` x recall, over the names of all `kinds` together.
 

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tokenizers.processors import TemplateProcessing
+from transformers import (
+    AutoModel,
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    SiglipConfig,
+    SiglipImageProcessorPil,
+    SiglipModel,
+)
+
+import tiny
+from haiga.errors import ModelError
+from haiga.models.fit import pixels
+from haiga.models.towers import load_towers, picture_embeds, text_embeds
+
+SIZES = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+VISION = SIZES | {"image_size": 32, "patch_size": 8}
+
+
+def tiny_towers(folder, family):
+    """A random dual encoder that reads 12 tokens, with the tokenizer of the tiny language model."""
+    torch.manual_seed(0)
+    tokenizer = tiny.tiny_tokenizer()
+    ids = {
+        f"{name}_token_id": tokenizer.convert_tokens_to_ids(token)
+        for name, token in [
+            ("bos", "<|im_start|>"),
+            ("eos", "<|im_end|>"),
+            ("pad", "<|endoftext|>"),
+        ]
+    }
+    words = SIZES | {"vocab_size": tiny.VOCABULARY, "max_position_embeddings": 12} | ids
+    if family == "siglip":
+        model = SiglipModel(
+            SiglipConfig(text_config=words | {"projection_size": 32}, vision_config=VISION)
+        )
+        processor = SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    else:
+        model = CLIPModel(CLIPConfig(text_config=words, vision_config=VISION, projection_dim=16))
+        processor = CLIPImageProcessorPil(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        )
+        # CLIP reads a text at its end token, which its tokenizer writes.
+        tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+            single="$A <|im_end|>", special_tokens=[("<|im_end|>", ids["eos_token_id"])]
+        )
+    for part in (model, processor, tokenizer):
+        part.save_pretrained(folder)
+    return folder
+
+
+def picture(seed):
+    noise = np.random.default_rng(seed).integers(0, 255, (40, 50, 3))
+    return Image.fromarray(noise.astype(np.uint8))
+
+
+TEXTS = ["the moon", "the boat and the other boat, far out on the waves", "", "月"]
+
+
+@pytest.mark.parametrize("family", ["siglip", "clip"])
+def test_embeddings_are_those_of_the_model_itself(tmp_path, family):
+    towers = load_towers(tiny_towers(tmp_path, family))
+    images = [picture(seed) for seed in range(3)]
+    seen, read = picture_embeds(towers, images, batch=2), text_embeds(towers, TEXTS, batch=3)
+    whole = AutoModel.from_pretrained(tmp_path).eval()
+    tokens = towers.tokenizer(
+        TEXTS, padding="max_length", max_length=12, truncation=True, return_tensors="pt"
+    )
+    mask = {} if family == "siglip" else {"attention_mask": tokens.attention_mask}
+    with torch.no_grad():
+        out = whole(
+            input_ids=tokens.input_ids, pixel_values=pixels(towers.processor, images), **mask
+        )
+    torch.testing.assert_close(seen, out.image_embeds)
+    torch.testing.assert_close(read, out.text_embeds)
+    torch.testing.assert_close(read.norm(dim=-1), torch.ones(4))
+    assert not seen.requires_grad
+    assert not read.requires_grad
+
+
+@pytest.mark.parametrize("family", ["siglip", "clip"])
+def test_a_text_is_read_the_same_alone_and_among_others_and_only_so_far(tmp_path, family):
+    towers = load_towers(tiny_towers(tmp_path, family))
+    assert towers.longest == 12
+    alone = torch.cat([text_embeds(towers, [text]) for text in TEXTS])
+    torch.testing.assert_close(text_embeds(towers, TEXTS), alone)
+    long = "the boats are all at sea"
+    torch.testing.assert_close(
+        text_embeds(towers, [long]), text_embeds(towers, [long + " tonight"])
+    )
+    assert not torch.allclose(alone[0], alone[3])
+
+
+def test_nothing_is_embedded_as_nothing(tmp_path):
+    towers = load_towers(tiny_towers(tmp_path, "clip"))
+    assert len(picture_embeds(towers, [])) == len(text_embeds(towers, [])) == 0
+
+
+def test_what_is_no_dual_encoder_is_refused(tmp_path, siglip_tower, tiny_lm):
+    with pytest.raises(ModelError, match="cannot be read as a checkpoint"):
+        load_towers(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match="is a Qwen2Model, which has not a tower for pictures"):
+        load_towers(tiny_lm)
