@@ -17,6 +17,7 @@ from haiga.curation import captions, pictures
 from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.objectives import OBJECTIVES
+from haiga.objectives.bind import bind_objective
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.recipe.bind import bind, options
 from haiga.recipe.checks import SOURCE_TASK
@@ -68,7 +69,7 @@ def _faults(recipe: Recipe) -> Iterator[str | None]:
     yield from _data_faults(recipe)
     yield from _model_faults(recipe)
     for name, stage in recipe.stage.items():
-        yield _bound(_FUNCTIONS, stage.objective, f"stage.{name}.objective")
+        yield _said(partial(bind_objective, stage.objective, f"stage.{name}.objective"), "")
         yield from _part_faults(recipe, f"stage.{name}", stage)
     for condition in recipe.evaluate.conditions:
         if condition not in CONDITIONS:
