@@ -16,6 +16,7 @@ from haiga.world.poets import (
     describe,
     haiku,
     haiku_with_reading,
+    museum,
     noir,
     tags,
 )
@@ -131,7 +132,7 @@ def test_every_thing_fits_in_a_haiku_of_every_season_and_setting(language):
                 assert named(poem, language, "things") == {thing}
 
 
-@pytest.mark.parametrize("voice", ["haiku", "noir", "describe"])
+@pytest.mark.parametrize("voice", ["haiku", "noir", "describe", "museum"])
 @BOTH
 def test_texts_are_distinct(voice, language):
     texts = written(voice, language)
@@ -188,6 +189,16 @@ def test_noir_names_true_things_only(language):
         assert named(text, language, "settings") == {each.setting}, text
         for kind, of in KINDS.items():
             assert named(text, language, kind) <= {getattr(each, of)}, text
+
+
+@BOTH
+def test_a_label_names_all_things_the_setting_and_the_season_and_nothing_false(language):
+    for each, text in zip(SCENES, written("museum", language), strict=True):
+        assert named(text, language, "things") == set(each.things), text
+        assert named(text, language, "settings") == {each.setting}, text
+        assert named(text, language, "seasons") == {each.season}, text
+        assert named(text, language, "hours") <= {each.hour}, text
+        assert named(text, language, "weathers") <= {each.weather}, text
 
 
 @BOTH
@@ -249,8 +260,12 @@ def test_lines_are_drawn_evenly():
     assert write(SMALL, "two", {}, 7, generator) is None
 
 
-def test_noir_capitals():
-    assert all(noir(each, "en", rng(i))[0].isupper() for i, each in enumerate(SCENES[:100]))
+@pytest.mark.parametrize("voice", [noir, museum])
+def test_sentences_begin_with_capitals_and_end(voice):
+    for i, each in enumerate(SCENES[:100]):
+        text = voice(each, "en", rng(i))
+        assert text[0].isupper()
+        assert text[-1] == "."
 
 
 @BOTH

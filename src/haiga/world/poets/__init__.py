@@ -13,6 +13,7 @@ from numpy.random import Generator
 
 from haiga.world.poets.captions import describe, tags, title
 from haiga.world.poets.haiku import bare, haiku, haiku_with_reading
+from haiga.world.poets.museum import museum
 from haiga.world.poets.noir import noir
 from haiga.world.scenes import Scene
 
@@ -24,6 +25,7 @@ __all__ = [
     "describe",
     "haiku",
     "haiku_with_reading",
+    "museum",
     "noir",
     "tags",
     "title",
@@ -37,6 +39,7 @@ POETS: Final[dict[str, Poet]] = {
     "haiku": haiku,
     "bare": bare,
     "noir": noir,
+    "museum": museum,
     "describe": describe,
     "title": title,
 }

@@ -66,7 +66,9 @@ def describe(scene: Scene, language: str, rng: Generator) -> str:
         named |= {"air": _AIR[scene.weather]}
     else:
         named["where"] = named["setting"]
-    return pick(_SENTENCES[language], rng).format(things=_all(scene, language, rng), **named)
+    return pick(_SENTENCES[language], rng).format(
+        things=listed_things(scene, language, rng), **named
+    )
 
 
 def title(scene: Scene, language: str, rng: Generator) -> str:
@@ -76,7 +78,8 @@ def title(scene: Scene, language: str, rng: Generator) -> str:
     return pick([*titles, setting if language == "ja" else f"the {setting}"], rng)
 
 
-def _all(scene: Scene, language: str, rng: Generator) -> str:
+def listed_things(scene: Scene, language: str, rng: Generator) -> str:
+    """All things of `scene` in random order, as a sentence lists them: "a boat and the moon"."""
     things = [_said(thing, language) for thing in shuffled(nouns(scene, language), rng)]
     return "と".join(things) if language == "ja" else _listed(things)
 
