@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from elsewhere import DEVICE, elsewhere
 from haiga.errors import TrainingError
 from haiga.training import checkpoint
 from haiga.training.optimiser import adamw, follow_schedule
@@ -38,6 +39,27 @@ def test_a_state_comes_back_to_the_bit(tmp_path):
         assert optimiser.state.get(mine, {}).keys() == empty.state.get(theirs, {}).keys()
         for key, value in optimiser.state.get(mine, {}).items():
             assert torch.equal(value, empty.state[theirs][key]), key
+
+
+def test_moments_come_back_where_their_parameters_are(tmp_path):
+    def made():
+        model = nn.Linear(3, 1).to(DEVICE)
+        model.scale = nn.Parameter(torch.tensor(1.0).to(DEVICE))
+        named = list(model.named_parameters())
+        params, names = [p for _, p in named], [n for n, _ in named]
+        return model, adamw([{"params": params, "names": names, "lr": 0.1}], SETTINGS)
+
+    with elsewhere():
+        model, optimiser = made()
+        (model(torch.ones(2, 3).to(DEVICE)).sum() * model.scale).backward()
+        optimiser.step()
+        place = checkpoint.save(tmp_path, 1, model, optimiser, {}, {})
+        model, optimiser = made()
+        checkpoint.load(place, model, optimiser, {})
+        for name, parameter in model.named_parameters():
+            state = optimiser.state[parameter]
+            assert {state[key].device for key in ("exp_avg", "exp_avg_sq")} == {DEVICE}, name
+            assert state["step"].device.type == "cpu"
 
 
 def test_frozen_weights_are_not_saved_and_nothing_is_pickled(tmp_path):
