@@ -8,13 +8,17 @@ of data that they do not share (`twins`).
 Beside its styles a critic knows `NO_STYLE`: empty and broken texts. Without it, a text that it
 knows nothing of is in the style that needs the fewest words to be known (an empty text was a haiku
 with a probability of 0.9), and a policy would find that out.
+
+It hears words, and little of their order: nonsense out of a style's own words pleases it as much as
+sense, and pleases its twin too. What keeps a policy from that is the penalty for leaving the
+reference, beside rewards for form and truth.
 """
 
 from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -38,6 +42,8 @@ from haiga.store import write_atomically
 from haiga.text.scripts import TOKEN, tokens
 
 Array: TypeAlias = np.ndarray
+Grams: TypeAlias = tuple[list[str], Float[Array, " V"]]
+"""N-grams of one kind, and the inverse document frequency of each."""
 
 FOLDS: Final = 5
 """Of the calibration; each style needs texts of so many clusters."""
@@ -71,8 +77,8 @@ class Critic:
 
     styles: tuple[str, ...]
     """In the order of their probabilities, `NO_STYLE` among them."""
-    vectorisers: tuple[TfidfVectorizer, ...]
-    """One of each of `KINDS`."""
+    vectorisers: Mapping[str, TfidfVectorizer]
+    """By kind of n-gram, in the order of the weights."""
     weights: Float[Array, "F K"]
     bias: Float[Array, " K"]
     temperature: float
@@ -85,11 +91,13 @@ def fit(
     styles: Sequence[str],
     clusters: Sequence[str] | None = None,
     *,
+    kinds: Sequence[str] = tuple(KINDS),
     seed: int = 0,
 ) -> Critic:
     """A critic of the `styles` of `texts`; the same for the same arguments.
 
     `clusters` keep texts on one picture in one fold of the calibration; None: each text by itself.
+    `kinds` are of `KINDS`: a twin that hears characters only is not led astray by the same words.
 
     Raises:
         DataError: fewer than two styles, or a style with texts of fewer than five clusters.
@@ -101,7 +109,7 @@ def fit(
     texts = [*texts, *(spoiled(texts[at], rng) for at in drawn)]
     styles = [*styles, *[NO_STYLE] * len(drawn)]
     own += [own[at] for at in drawn]
-    cuts = FeatureUnion([(kind, _vectoriser(kind, min_df=2)) for kind in KINDS])
+    cuts = FeatureUnion([(kind, _vectoriser(kind, min_df=2)) for kind in kinds])
     regression = LogisticRegression(C=STRENGTH, max_iter=1000, class_weight="balanced")
     model = make_pipeline(cuts, regression)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
@@ -112,8 +120,7 @@ def fit(
     names, truth = np.unique(styles, return_inverse=True)
     return _assembled(
         tuple(names.tolist()),
-        [cut.get_feature_names_out().tolist() for _, cut in cuts.transformer_list],
-        [cut.idf_ for _, cut in cuts.transformer_list],
+        {kind: _grams(cut) for kind, cut in cuts.transformer_list},
         regression.coef_.T,
         regression.intercept_,
         _temperature(unseen, truth),
@@ -125,7 +132,8 @@ def probabilities(critic: Critic, texts: Sequence[str]) -> Float[Array, "N K"]:
     """How probably each text is in each of the critic's styles; rows add up to 1."""
     if not texts:
         return np.zeros((0, len(critic.styles)))
-    cut = hstack([vectoriser.transform(texts) for vectoriser in critic.vectorisers], format="csr")
+    columns = [vectoriser.transform(texts) for vectoriser in critic.vectorisers.values()]
+    cut = hstack(columns, format="csr")
     return softmax((cut @ critic.weights + critic.bias) / critic.temperature, axis=1)
 
 
@@ -149,9 +157,9 @@ def save(critic: Critic, path: Path) -> None:
     """One safetensors file: arrays, and the styles and n-grams as JSON in its header."""
     arrays = {"weights": critic.weights, "bias": critic.bias, "seen": critic.seen}
     facts: dict[str, Any] = {"styles": critic.styles, "temperature": critic.temperature}
-    for kind, vectoriser in zip(KINDS, critic.vectorisers, strict=True):
-        facts[kind] = [str(gram) for gram in vectoriser.get_feature_names_out()]
-        arrays[f"{kind}.idf"] = vectoriser.idf_
+    facts["grams"] = {}
+    for kind, vectoriser in critic.vectorisers.items():
+        facts["grams"][kind], arrays[f"{kind}.idf"] = _grams(vectoriser)
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_atomically(path, to_safetensors(whole, {"critic": json.dumps(facts)}))
 
@@ -168,14 +176,21 @@ def load(path: Path) -> Critic:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return _assembled(
             tuple(facts["styles"]),
-            [facts[kind] for kind in KINDS],
-            [arrays[f"{kind}.idf"] for kind in KINDS],
+            {kind: (grams, arrays[f"{kind}.idf"]) for kind, grams in facts["grams"].items()},
             arrays["weights"],
             arrays["bias"],
             facts["temperature"],
             arrays["seen"],
         )
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ModelError(
             f"{path} cannot be read as a style critic: {error or type(error).__name__}. "
             "Fit it again."
@@ -204,33 +219,37 @@ def _vectoriser(kind: str, **options: Any) -> TfidfVectorizer:
     return TfidfVectorizer(sublinear_tf=True, max_features=MOST, **KINDS[kind], **options)
 
 
+def _grams(vectoriser: TfidfVectorizer) -> Grams:
+    return vectoriser.get_feature_names_out().tolist(), vectoriser.idf_
+
+
 def _assembled(
     styles: tuple[str, ...],
-    vocabularies: Sequence[Sequence[str]],
-    idfs: Sequence[Float[Array, " V"]],
+    grams: Mapping[str, Grams],
     weights: Float[Array, "F K"],
     bias: Float[Array, " K"],
     temperature: float,
     seen: UInt64[Array, " C"],
 ) -> Critic:
     """The critic of these parts, fresh or from a file; ValueError where they do not fit."""
-    features = sum(len(grams) for grams in vocabularies)
-    if weights.shape != (features, len(styles)) or bias.shape != (len(styles),):
-        raise ValueError(f"{features} n-grams and {len(styles)} styles do not fit its weights")
-    names = [*styles, *(gram for grams in vocabularies for gram in grams)]
-    if not all(isinstance(name, str) for name in names) or len(set(styles)) < max(2, len(styles)):
-        raise ValueError("its styles and n-grams must be text, and two styles or more, each once")
-    if not all(np.isfinite(array).all() for array in (weights, bias, *idfs)):
+    spelled = [gram for own, _ in grams.values() for gram in own]
+    if weights.shape != (len(spelled), len(styles)) or bias.shape != (len(styles),):
+        raise ValueError(f"{len(spelled)} n-grams and {len(styles)} styles do not fit its weights")
+    if not all(isinstance(name, str) for name in (*styles, *spelled)):
+        raise ValueError("a style or an n-gram is no text")
+    if len(set(styles)) < max(2, len(styles)):
+        raise ValueError(f"its styles are not two or more, each once: {', '.join(styles)}")
+    if not all(
+        np.isfinite(array).all() for array in (weights, bias, *(idf for _, idf in grams.values()))
+    ):
         raise ValueError("it holds numbers that are not finite")
     if not 0 < temperature < np.inf:
         raise ValueError(f"its temperature is {temperature}")
-    vectorisers = []
-    for kind, grams, idf in zip(KINDS, vocabularies, idfs, strict=True):
-        vectoriser = _vectoriser(kind, vocabulary=list(grams))
-        vectoriser.idf_ = np.asarray(idf, dtype=np.float64)
-        vectorisers.append(vectoriser)
+    vectorisers = {kind: _vectoriser(kind, vocabulary=own) for kind, (own, _) in grams.items()}
+    for kind, (_, idf) in grams.items():
+        vectorisers[kind].idf_ = np.asarray(idf, dtype=np.float64)
     halved = weights.astype(np.float32), bias.astype(np.float32)
-    return Critic(styles, tuple(vectorisers), *halved, float(temperature), seen)
+    return Critic(styles, vectorisers, *halved, float(temperature), seen.astype(np.uint64))
 
 
 def _temperature(logits: Float[Array, "N K"], truth: Int[Array, " N"]) -> float:
