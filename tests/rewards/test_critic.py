@@ -16,6 +16,7 @@ from haiga.rewards.critic import (
     save,
     shared_clusters,
     spoiled,
+    temperature_of,
     twins,
 )
 from haiga.rewards.reliability import macro_f1, reliability, reliability_curve, style_scores
@@ -84,6 +85,21 @@ def test_a_poet_is_told_from_another_as_far_as_words_go(language):
     assert found.calibration_error < 0.05
     assert found.ceiling["noir"].mean > 0.9
     assert 0.5 < found.ceiling["haiku"].mean < 0.9
+
+
+def test_the_temperature_of_logits_that_are_thrice_too_large_is_three():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(5000, 4)) * 2
+    truth = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)  # drawn by their softmax
+    assert temperature_of(3 * logits, truth) == pytest.approx(3, rel=0.08)
+    assert temperature_of(logits / 2, truth) == pytest.approx(0.5, rel=0.08)
+
+
+def test_the_temperature_of_faultless_logits_is_that_of_one_text_more():
+    # 50 texts of each of two styles, all right by 7: the best probability is 51/52, the odds 51.
+    truth = np.repeat([0, 1], 50)
+    logits = np.where(np.arange(2) == truth[:, None], 7.0, 0.0)
+    assert temperature_of(logits, truth) == pytest.approx(7 / np.log(51), rel=1e-3)
 
 
 def test_temperature_calibrates():

@@ -154,6 +154,7 @@ def test_a_judge_that_also_rewards_is_found(tmp_path, monkeypatch):
         "stage.rl.rewards.1.critic: critics/one is also the judge in evaluate.critic; "
         "evaluate by one that no reward has asked"
     ]
+    assert judging_itself([{"name": "style"}], same, path) == []
     same = {"evaluate.tower": "openai/clip-vit-base-patch32"}
     assert judging_itself(components, same, path)[0].startswith("stage.rl.rewards.2.model:")
 

@@ -124,14 +124,18 @@ def judging_itself(
     A model gets better at pleasing whom it is rewarded by, and a judge that is pleased tells no
     more. `judges` are the evaluation's checkpoints, by where they stand in the recipe.
     """
-    asked = {Path(checkpoint).resolve(): place for place, checkpoint in judges.items()}
-    return [
-        f"{path}.{at}.{LEARNED[name]}: {component[LEARNED[name]]} is also the judge in "
-        f"{asked[same]}; evaluate by one that no reward has asked"
-        for at, component in enumerate(components)
-        if (name := component["name"]) in LEARNED
-        and (same := Path(component[LEARNED[name]]).resolve()) in asked
-    ]
+    standing = {Path(checkpoint).resolve(): place for place, checkpoint in judges.items()}
+    faults = []
+    for at, component in enumerate(components):
+        option = LEARNED.get(component["name"], "")
+        # An option that is missing is another fault, and another's to name.
+        judge = standing.get(Path(str(component.get(option))).resolve())
+        if option and judge:
+            faults.append(
+                f"{path}.{at}.{option}: {component[option]} is also the judge in {judge}; "
+                "evaluate by one that no reward has asked"
+            )
+    return faults
 
 
 def require_scores(rewarded: Rewarded) -> None:

@@ -97,7 +97,7 @@ def fit(
     """A critic of the `styles` of `texts`; the same for the same arguments.
 
     `clusters` keep texts on one picture in one fold of the calibration; None: each text by itself.
-    `kinds` are of `KINDS`: a twin that hears characters only is not led astray by the same words.
+    `kinds` are of `KINDS`, so that a twin may be made to hear other n-grams.
 
     Raises:
         DataError: fewer than two styles, or a style with texts of fewer than five clusters.
@@ -123,7 +123,7 @@ def fit(
         {kind: _grams(cut) for kind, cut in cuts.transformer_list},
         regression.coef_.T,
         regression.intercept_,
-        _temperature(unseen, truth),
+        temperature_of(unseen, truth),
         np.unique(_digests(own)),
     )
 
@@ -252,7 +252,7 @@ def _assembled(
     return Critic(styles, vectorisers, *halved, float(temperature), seen.astype(np.uint64))
 
 
-def _temperature(logits: Float[Array, "N K"], truth: Int[Array, " N"]) -> float:
+def temperature_of(logits: Float[Array, "N K"], truth: Int[Array, " N"]) -> float:
     """What the logits are divided by so that the texts are likeliest, within e^-5 and e^5.
 
     Each style has one text more than it has, in every other style's place too, as Platt (1999) has
