@@ -40,7 +40,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         return []
     events = []
     # Not splitlines: a text may hold U+2028, which JSON does not escape.
-    for line in path.read_text(encoding="utf-8").split("\n"):
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             events.append(json.loads(line))
         except json.JSONDecodeError:

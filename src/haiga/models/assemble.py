@@ -140,7 +140,7 @@ def load_tokenizer(source: str | Path, image_token: str) -> Any:
     """The tokenizer with `image_token` as its picture place, padding on the left.
 
     Raises:
-        ModelError: `image_token` is not one reserved token of the tokenizer.
+        ModelError: `image_token` is not one reserved token of the tokenizer, or it has none to pad.
     """
     with readable(source):
         tokenizer = AutoTokenizer.from_pretrained(source)
@@ -154,6 +154,11 @@ def load_tokenizer(source: str | Path, image_token: str) -> Any:
             f"{len(ids)} tokens). Choose one that is: {', '.join(near or sorted(reserved))}."
         )
     tokenizer = AutoTokenizer.from_pretrained(source, image_token=image_token)
+    if tokenizer.pad_token is None:
+        raise ModelError(
+            f"{source}'s tokenizer has no token to pad with. Give it one in its "
+            "tokenizer_config.json (pad_token); the token that ends a text will do."
+        )
     tokenizer.padding_side = "left"
     return tokenizer
 
@@ -229,6 +234,12 @@ def _processor(folder: str | Path, image_token_id: int) -> LlavaProcessor:
     tokenizer = load_tokenizer(folder, token)
     tokenizer.chat_template = processor.chat_template or tokenizer.chat_template
     processor.tokenizer, processor.chat_template = tokenizer, tokenizer.chat_template
+    if not processor.chat_template or not processor.patch_size:
+        raise ModelError(
+            f"{folder} is not whole: its processor has no chat template, or does not know the "
+            "tower's patch size. Copy all its files, chat_template.jinja and processor_config.json "
+            "among them."
+        )
     if tokenizer.convert_tokens_to_ids(token) != image_token_id:
         raise ModelError(
             f"{folder} contradicts itself: its processor writes {token!r} (id "

@@ -24,7 +24,7 @@ def readable(source: str | Path) -> Iterator[None]:
         yield
     except ModelError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().split("\n")[0]
         raise ModelError(f"{source} cannot be read as a checkpoint: {first}") from error
 

@@ -13,6 +13,7 @@ from haiga.models.adapters import load_stage
 from haiga.models.assemble import Vlm
 from haiga.models.device import device
 from haiga.models.export import export as export_checkpoint
+from haiga.models.weights import readable
 
 MARK = "haiga.json"
 """Beside a stage's model, and in an exported checkpoint."""
@@ -88,12 +89,14 @@ def _stages(place: Path) -> list[Path]:
     recipe = place / "recipe.toml"
     if not recipe.is_file():
         return []
-    names = tomllib.loads(recipe.read_text(encoding="utf-8")).get("stage", {})
+    with readable(recipe):
+        names = tomllib.loads(recipe.read_text(encoding="utf-8")).get("stage", {})
     return [place / "stages" / name for name in names]
 
 
 def _said(folder: Path) -> dict:
     for path in (folder / MARK, folder.parent / MARK):
         if path.is_file():
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            with readable(path):
+                return dict(json.loads(path.read_text(encoding="utf-8")))
     return {}
