@@ -56,7 +56,7 @@ def test_group_relative_by_hand():
 @pytest.mark.parametrize("function", [leave_one_out, group_relative])
 def test_equal_rewards_give_exactly_zero(function, reward):
     """The mean of three tenths is not a tenth, and a tiny difference over a tiny deviation is 1."""
-    rewards = torch.full((3,), reward)
+    rewards = torch.full((3,), reward, dtype=torch.float64)
     found = function(rewards, torch.ones(3, dtype=torch.bool), torch.zeros(3, dtype=torch.long))
     assert found.tolist() == [0, 0, 0]
 

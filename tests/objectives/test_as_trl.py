@@ -202,11 +202,12 @@ def test_the_likelihood_of_a_mixture(monkeypatch):
     )
 
 
+@pytest.mark.parametrize("distance", [1, -3])
 @pytest.mark.parametrize("where", ["mismatched", "zero"])
 @pytest.mark.parametrize("labels", [[1, 1, 1, -1, -1, -1], [1] * 6, [-1] * 6])
-def test_kto(where, labels):
+def test_kto(distance, where, labels):
     weights = {"desirable_weight": 1.0, "undesirable_weight": 0.3}
-    foreign = noise(4, seed=3) * 2 + 1
+    foreign = noise(4, seed=3) * 2 + distance
     labels = torch.tensor(labels)
     batch = padded() | {
         "label": labels == 1,

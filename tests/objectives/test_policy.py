@@ -38,10 +38,12 @@ def test_reinforce_averages(average, total, count):
 
 
 def test_ppo_by_hand():
-    loss = ppo(NEW, OLD, ADVANTAGES, ANSWER_OF, clip_low=0.2, clip_high=0.3)
-    # 1; 2 is clipped to 1.3; min(-0.5, -0.8) = -0.8; min(-3, -2.6) = -3: clipping never flatters.
-    assert float(loss.total) == pytest.approx(-(1 + 1.3 - 0.8 - 3))
+    loss = ppo(NEW, OLD, ADVANTAGES, ANSWER_OF, clip_low=0.2, clip_high=0.4)
+    # 1; 2 is clipped to 1.4; min(-0.5, -0.8) = -0.8; min(-3, -2.6) = -3: clipping never flatters.
+    assert float(loss.total) == pytest.approx(-(1 + 1.4 - 0.8 - 3))
     assert loss.count == 4
+    good = (column[1:2] for column in (NEW, OLD, ADVANTAGES, ANSWER_OF))
+    assert float(ppo(*good, clip_low=0.2, clip_high=0.4).total) == pytest.approx(-1.4)
     found = means(loss)
     assert (found["clipped_low"], found["clipped_high"]) == (0.25, 0.25)
     assert found["surprisal"] == pytest.approx(-float(NEW.mean()))
@@ -52,14 +54,14 @@ def test_ppo_by_hand():
 
 def test_grpo_by_hand():
     """The table's `grpo` is `ppo` with each answer's tokens averaged first."""
-    loss = OBJECTIVES["grpo"].function(NEW, OLD, ADVANTAGES, ANSWER_OF, clip_high=0.3)
-    assert float(loss.total) == pytest.approx(-((1 + 1.3 - 0.8) / 3 - 3))
+    loss = OBJECTIVES["grpo"].function(NEW, OLD, ADVANTAGES, ANSWER_OF, clip_high=0.4)
+    assert float(loss.total) == pytest.approx(-((1 + 1.4 - 0.8) / 3 - 3))
     assert loss.count == 2
 
 
 def test_a_constant_length_keeps_tokens_equal_and_answers_counted():
-    loss = ppo(NEW, OLD, ADVANTAGES, ANSWER_OF, clip_low=0.2, clip_high=0.3, average=10)
-    assert float(loss.total) == pytest.approx(-(1 + 1.3 - 0.8 - 3) / 10)
+    loss = ppo(NEW, OLD, ADVANTAGES, ANSWER_OF, clip_low=0.2, clip_high=0.4, average=10)
+    assert float(loss.total) == pytest.approx(-(1 + 1.4 - 0.8 - 3) / 10)
     assert loss.count == 2
 
 
@@ -74,6 +76,14 @@ def test_what_is_clipped_teaches_nothing():
     logps = NEW.clone().requires_grad_()
     ppo(logps, OLD, ADVANTAGES, ANSWER_OF).total.backward()
     assert [float(each) != 0 for each in logps.grad] == [True, False, False, True]
+
+
+def test_only_what_clipping_changes_counts_as_clipped():
+    """A good answer that became rarer, and a bad one that became commoner, are still learned."""
+    ratios, advantages = torch.tensor([0.5, 2.0]), torch.tensor([1.0, -1.0])
+    loss = ppo(ratios.log(), torch.zeros(2), advantages, torch.tensor([0, 1]))
+    assert float(loss.total) == pytest.approx(-0.5 + 2)
+    assert (means(loss)["clipped_low"], means(loss)["clipped_high"]) == (0, 0)
 
 
 def test_advantages_of_zero_teach_nothing():

@@ -59,6 +59,8 @@ def test_dpo_by_hand():
         "chosen_logps": -4.5,
         "rejected_logps": -6.5,
     }
+    first = dpo(*(column[:1] for column in PAIRS), beta=0.5)
+    assert float(first.metrics["margin"][0]) == 2
 
 
 def test_dpo_with_smoothed_labels_is_a_mean_of_both_ways_round():

@@ -39,6 +39,9 @@ def test_orpo_by_hand():
         },
         abs=1e-6,
     )
+    first = orpo(CHOSEN[:1], REJECTED[:1], *(lengths[:1] for lengths in LENGTHS))
+    assert float(first.metrics["odds_ratio_loss"][0]) == pytest.approx(math.log(4 / 3))
+    assert float(first.metrics["log_odds_ratio"][0]) == pytest.approx(math.log(3))
 
 
 def test_simpo_by_hand():
