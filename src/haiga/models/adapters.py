@@ -34,7 +34,8 @@ from haiga.errors import ModelError
 from haiga.models import assemble
 from haiga.models.assemble import PROJECTOR, Vlm
 from haiga.models.checkpoint import save_checkpoint
-from haiga.models.weights import read_file, same, save_and_compare
+from haiga.models.score import SCORE, add_score_head
+from haiga.models.weights import read_file, readable, same, save_and_compare
 
 TARGETS: Final = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """The language model only: short names would reach into the tower, whose layers share them."""
@@ -149,10 +150,14 @@ def load(folder: Path, base: Vlm) -> Vlm:
     base = merge(base)
     for name in (PROJECTION, WEIGHTS):
         if (folder / name).exists():
-            _fill(base.model, read_file(folder / name), folder / name)
+            stored = read_file(folder / name)
+            if f"{SCORE}.weight" in stored:
+                add_score_head(base.model)
+            _fill(base.model, stored, folder / name)
     if not (folder / ADAPTER).exists():
         return base
-    config = LoraConfig.from_pretrained(str(folder))
+    with readable(folder):
+        config = LoraConfig.from_pretrained(str(folder))
     # The name says where the base once was; base.json knows where it is.
     config.inference_mode, config.base_model_name_or_path = False, None
     model = get_peft_model(base.model, config)
@@ -178,7 +183,9 @@ def load_stage(folder: Path, dtype: torch.dtype | None = None) -> Vlm:
     """
     chain = [folder.resolve()]
     while (chain[-1] / BASE).exists():
-        base = (chain[-1] / json.loads((chain[-1] / BASE).read_text("utf-8"))["base"]).resolve()
+        with readable(chain[-1] / BASE):
+            below = json.loads((chain[-1] / BASE).read_text("utf-8"))["base"]
+        base = (chain[-1] / below).resolve()
         if base in chain:
             raise ModelError(f"{folder} stands on itself: see {chain[-1] / BASE}.")
         chain.append(base)

@@ -98,7 +98,7 @@ def _choice(vlm: Vlm, temperature: float, top_p: float, generator: torch.Generat
         warp.append(TopPLogitsWarper(top_p))
 
     def choose(logits: Float[Tensor, "S V"]) -> Int[Tensor, "S 1"]:
-        scores = warp(None, logits.float())
+        scores = warp(None, logits.float())  # type: ignore[arg-type]
         if temperature == 0:
             return scores.argmax(-1, keepdim=True)
         return torch.multinomial(scores.softmax(-1), 1, generator=generator)

@@ -179,9 +179,16 @@ def _is_of_pairs(objective: str) -> bool:
 
 def _paper_faults(recipe: Recipe) -> Iterator[str | None]:
     """What only the models can tell: whether they fit together, and the rules on them."""
-    # Here, because it brings transformers with it, which takes seconds.
+    # Here, because they bring transformers with them, which takes seconds.
+    from haiga.pipeline import learning
     from haiga.pipeline import plan as paper
 
+    lacking = [
+        fault for name, stage in recipe.stage.items() for fault in learning.faults(name, stage)
+    ]
+    if lacking:
+        yield from lacking
+        return
     if recipe.model.tower == FRESH:
         for name, stage in recipe.stage.items():
             yield _said(partial(paper.fit_fresh, stage), f"stage.{name}.trainable")

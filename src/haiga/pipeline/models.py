@@ -16,6 +16,7 @@ from haiga.pipeline.standing import of_base, of_stage
 from haiga.recipe.schema import Stage
 from haiga.records import Group, without_pictures
 from haiga.serving.opened import mark
+from haiga.training import preferences
 from haiga.training.parts import Material
 from haiga.training.run import train_stage
 from haiga.world import base as world_base
@@ -72,6 +73,7 @@ def train_one(run: Run, name: str) -> None:
         validation=_groups(final, "validation", stage),
         pictures=store.FinalPictures(final.path),
         features=run.folder / "features",
+        references=run.folder / "references",
         seed=run.recipe.seed,
         emit=_timed(lambda event: run.emit({**event, "stage": name}), plan.folder, began),
     )
@@ -99,7 +101,10 @@ def _timed(emit: Sink, folder: Path, began: float) -> Sink:
 
 
 def _groups(final: store.Folder, split: str, stage: Stage) -> list[Group]:
-    groups = store.read_groups(final.path, split, stage.tasks)
+    tasks = list(stage.tasks)
+    if stage.rejected not in (None, *preferences.OWN):
+        tasks.append(str(stage.rejected))
+    groups = store.read_groups(final.path, split, tasks)
     return groups if stage.pictures else [without_pictures(group) for group in groups]
 
 

@@ -14,6 +14,7 @@ from haiga.models import chat, known
 from haiga.models.assemble import load_tokenizer
 from haiga.models.fit import load_image_processor
 from haiga.models.trainable import rule_counts
+from haiga.pipeline import learning
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.planning.parameters import Plan, StageShape
 from haiga.planning.parameters import plan as count
@@ -40,6 +41,7 @@ def plan(recipe: Recipe, stages: Collection[str] | None = None) -> Plan:
             name: StageShape(
                 adapter=stage.adapter.model_dump() if stage.adapter else None,
                 trainable=stage.trainable,
+                head=bool(learning.columns(name, stage) & learning.SCORED),
             )
             for name, stage in recipe.stage.items()
             if stage.part == "vlm" and (stages is None or name in stages)

@@ -16,6 +16,7 @@ from transformers import AutoModel, LlavaForConditionalGeneration
 
 from haiga.models import adapters, families
 from haiga.models.assemble import Vlm, llava_config
+from haiga.models.score import add_score_head
 from haiga.models.trainable import Rule, count, parameter_groups, rule_counts
 
 
@@ -25,6 +26,8 @@ class StageShape:
 
     adapter: Mapping[str, Any] | None
     trainable: Sequence[Rule]
+    head: bool = False
+    """Whether it has a head of one number: a reward model, a critic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ def _stage(name: str, eyes: Any, language_model: Any, shape: StageShape) -> Stag
         with torch.device("meta"):
             paper = Vlm(model, processor=None)  # type: ignore[arg-type]
             model = adapters.attach(paper, **shape.adapter).model
+    if shape.head:
+        add_score_head(model)
     parameter_groups(model, shape.trainable)
     trainable, total = count(model)
     return StageCount(name, trainable, total, tuple(rule_counts(model, shape.trainable)))

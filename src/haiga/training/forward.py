@@ -127,7 +127,11 @@ def columns_for(objective_function: Callable[..., Any]) -> Columns:
     Raises:
         TrainingError: when a column is named that nobody computes.
     """
-    names = needs(objective_function)
+    return columns_named(needs(objective_function))
+
+
+def columns_named(names: list[str]) -> Columns:
+    """The function that computes these columns; as `columns_for`."""
     _check(names)
 
     def columns(model: nn.Module, batch: Any) -> dict[str, Tensor]:
@@ -135,6 +139,13 @@ def columns_for(objective_function: Callable[..., Any]) -> Columns:
         return {name: _compute(name, known) for name in names}
 
     return columns
+
+
+def wanted(names: list[str]) -> frozenset[str]:
+    """These columns, and all that they are computed from."""
+    inner = [each for name in names for each in inspect.signature(COLUMNS[name]).parameters]
+    deeper = [name for name in inner if name not in GIVENS]
+    return frozenset(names) | (wanted(deeper) if deeper else frozenset())
 
 
 def _check(names: list[str]) -> None:

@@ -5,6 +5,7 @@ Each part turns a stage's section and the data into a `Job`, plain callables for
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from haiga.models.features import encode_pictures
 from haiga.models.fit import load_image_processor, pixels
 from haiga.models.generate import generate
 from haiga.models.pictures import open_picture
+from haiga.models.score import add_score_head, drop_score_head
 from haiga.models.trainable import parameter_groups
 from haiga.recipe.schema import Stage
 from haiga.records import Group
@@ -52,8 +54,12 @@ class Material:
     pictures: Mapping[str, bytes]
     features: Path
     """Where picture features are kept, for all stages of the run."""
+    references: Path
+    """Where the log-probs of known answers are kept, for all stages of the run."""
     seed: int
     emit: Sink
+    needs: frozenset[str] = frozenset()
+    """The columns that the stage's objective is computed from."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class Job:
     first: Callable[[nn.Module, Any], None] | None = None
     dropped: Mapping[str, str] = field(default_factory=dict)
     """Row id -> why it does not take part."""
+    vlm: Vlm | None = None
+    """The opened model with its processor, where the stage trains one."""
 
 
 def vlm(material: Material) -> Job:
@@ -79,6 +87,8 @@ def vlm(material: Material) -> Job:
     if stage.adapter is not None:
         adapter = stage.adapter.model_dump()
         opened = adapters.attach(opened, **adapter, seed=material.seed)
+    if material.needs & {"answer_rewards", "token_values"}:
+        add_score_head(opened.model)
     train, dropped = _rendered(material.train, opened.processor, opened.picture_tokens, stage)
     held, _ = _rendered(material.validation, opened.processor, opened.picture_tokens, stage)
     parameter_groups(opened.model, stage.trainable)
@@ -88,11 +98,19 @@ def vlm(material: Material) -> Job:
         train=train,
         validation=held,
         collate=_with_pictures(opened, material, [*train, *held]),
-        save=lambda folder: adapters.save(opened, folder),
+        save=functools.partial(_save, opened, "answer_rewards" in material.needs),
         sample=_writer(opened, material.validation[:SAMPLES], material.pictures),
         first=_compare(material.emit),
         dropped=dropped,
+        vlm=opened,
     )
+
+
+def _save(opened: Vlm, scores: bool, folder: Path) -> None:
+    """A policy leaves its critic behind; a reward model is nothing without its head."""
+    if not scores:
+        drop_score_head(opened.model)
+    adapters.save(opened, folder)
 
 
 def language(material: Material) -> Job:

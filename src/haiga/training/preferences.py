@@ -16,6 +16,8 @@ import numpy as np
 from haiga.records import Answer, Group
 
 SAME, MISMATCHED = "same", "mismatched"
+OWN = (SAME, MISMATCHED)
+"""Rejected answers that come from the task's own groups."""
 
 
 def two_sided(

@@ -7,7 +7,7 @@ objective on the same pairs, computes none of them again. No second model is eve
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from haiga.batches.render import Rendered
 from haiga.models.embeddings import base_of
 from haiga.store import digest, fingerprint
-from haiga.training.forward import Forward, columns_for
+from haiga.training.forward import Forward, columns_named
 
 References = dict[str, tuple[float, ...]]
 """Row key -> the log-prob of each of its answers."""
@@ -66,7 +66,7 @@ def known_answers(
     wanted = [(key, row) for key, row in keys.items() if key not in known]
     wanted.sort(key=lambda pair: pair[1].longest)  # like lengths together: less padding
     file.parent.mkdir(parents=True, exist_ok=True)
-    forward = Forward(model, columns_for(_answers), dtype)
+    forward = Forward(model, columns_named(["answer_logps"]), dtype)
     training = model.training
     model.eval()
     try:
@@ -93,7 +93,7 @@ def of_rows(known: References, rows: Sequence[Rendered]) -> Float[Tensor, " A"]:
 
 
 @contextmanager
-def as_it_started(model: Any, start: dict[str, Tensor]) -> Iterator[None]:
+def as_it_started(model: Any, start: Mapping[str, Tensor]) -> Iterator[None]:
     """The model as it stood before the first step: without its adapter, and with what else learns
     (`start`, from `starting_copy`) put back meanwhile."""
     own = dict(model.named_parameters())
@@ -120,10 +120,6 @@ def starting_copy(model: nn.Module) -> dict[str, Tensor]:
         for name, weight in model.named_parameters()
         if weight.requires_grad and ".lora_" not in name
     }
-
-
-def _answers(answer_logps: Float[Tensor, " A"]) -> None:
-    """Names the one column that references are."""
 
 
 def _read(file: Path) -> References:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,20 @@ from haiga import events
 from haiga.errors import DataError
 from haiga.models.device import ranks
 from haiga.models.trainable import parameter_groups, rule_counts
-from haiga.objectives import OBJECTIVES, Objective
+from haiga.objectives import needs
+from haiga.objectives.bind import bind_objective
 from haiga.recipe.bind import bind
-from haiga.recipe.schema import Stage
+from haiga.recipe.schema import Rollout, Stage
+from haiga.rewards.combine import parts
+from haiga.training import rollout
+from haiga.training.advantage import ADVANTAGES
+from haiga.training.forward import wanted
 from haiga.training.loop import fit
 from haiga.training.order import batch_indices, share, split, steps_per_epoch
 from haiga.training.parts import PARTS, Job, Material
-from haiga.training.settings import Hooks, Settings, silent
+from haiga.training.preferences import two_sided, with_mismatched
+from haiga.training.references import known_answers, model_key, of_rows, starting_copy
+from haiga.training.settings import DTYPES, Hooks, Settings, silent
 
 
 def train_stage(name: str, material: Material, folder: Path) -> None:
@@ -42,20 +49,30 @@ def train_stage(name: str, material: Material, folder: Path) -> None:
     log: events.Sink = silent
     if first:
         log = events.fan_out(events.to_jsonl(folder / "events.jsonl"), material.emit)
-    material = replace(material, emit=log)
+    objective = bind_objective(stage.objective, f"stage.{name}.objective")
+    material = replace(material, emit=log, needs=wanted(needs(objective.function)))
+    material, unpaired = _sides(material)
     job = PARTS[stage.part](material)
+    job = replace(job, dropped={**unpaired, **job.dropped})
     parameters = parameter_groups(job.model, stage.trainable)
     _rows(name, material, job)
+    if "ref_answer_logps" in material.needs:
+        job = _with_references(job, material)
+    batches: Callable[[int], Sequence[Any]]
+    if stage.rollout is None:
+        batches = functools.partial(_batches, job, stage, material.seed)
+    else:
+        batches = rollout.batches(_policy(name, job, material, stage.rollout, folder))
     fit(
         job.model,
         parameters,
-        _objective(name, stage),
-        functools.partial(_batches, job, stage, material.seed),
+        objective,
+        batches,
         settings_of(stage, len(job.train), material.seed),
         folder=folder,
         hooks=Hooks(
             emit=log,
-            validation=functools.partial(_held, job, stage) if job.validation else None,
+            validation=_validation(job, stage),
             sample=job.sample if job.validation else None,
             first=job.first,
         ),
@@ -82,16 +99,72 @@ def _rows(name: str, material: Material, job: Job) -> None:
     material.emit({"kind": "rows", **counts})
 
 
-def _objective(name: str, stage: Stage) -> Objective:
-    """The stage's objective, its options filled in."""
-    functions = {key: each.function for key, each in OBJECTIVES.items()}
-    bound = bind(functions, stage.objective, f"stage.{name}.objective")
-    return replace(OBJECTIVES[stage.objective["name"]], function=bound)
+def _sides(material: Material) -> tuple[Material, dict[str, str]]:
+    """The groups with rejected and mismatched answers, where the stage asks for them."""
+    stage = material.stage
+    dropped: dict[str, str] = {}
+    train, held = list(material.train), list(material.validation)
+    if stage.rejected is not None:
+        train, dropped = two_sided(train, stage.rejected, stage.tasks, material.seed)
+        held, _ = two_sided(held, stage.rejected, stage.tasks, material.seed)
+    if stage.mismatched:
+        train, held = (with_mismatched(groups, material.seed) for groups in (train, held))
+    return replace(material, train=train, validation=held), dropped
+
+
+def _with_references(job: Job, material: Material) -> Job:
+    """The job whose batches carry what the starting model says of their answers."""
+    stage = material.stage
+    rows = [*job.train, *job.validation]
+    file = material.references / f"{model_key(job.model, stage.dtype)}.jsonl"
+    with ranks().main_process_first():
+        known = known_answers(
+            job.model,
+            rows,
+            lambda part: job.collate(part, -1),
+            file,
+            batch=stage.micro_batch or stage.batch,
+            dtype=DTYPES[stage.dtype],
+            progress=lambda done, total: material.emit(
+                {"kind": "progress", "stage": "references", "done": done, "total": total}
+            ),
+        )
+
+    def collate(part: Sequence[Any], step: int) -> Any:
+        return replace(job.collate(part, step), ref_answer_logps=of_rows(known, part))
+
+    return replace(job, collate=collate)
+
+
+def _policy(name: str, job: Job, material: Material, how: Rollout, folder: Path) -> rollout.Policy:
+    """What rolls out in this stage."""
+    assert job.vlm is not None, "the recipe's checks let a VLM alone roll out"
+    stage, path = material.stage, f"stage.{name}.rollout"
+    return rollout.Policy(
+        vlm=job.vlm,
+        rows=job.train,
+        groups={group.id: group for group in material.train},
+        collate=lambda rows: job.collate(rows, -1),
+        pictures=material.pictures,
+        parts=parts([dict(each) for each in how.rewards], f"{path}.rewards"),
+        worth=bind(ADVANTAGES, how.advantage, f"{path}.advantage"),
+        needs=material.needs,
+        settings=how,
+        start=starting_copy(job.model),
+        dtype=DTYPES[stage.dtype],
+        folder=folder / "rollouts",
+        batch=stage.batch,
+        micro=stage.micro_batch or stage.batch,
+        seed=material.seed,
+        emit=material.emit,
+    )
 
 
 def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
     """The loop's settings for a stage with this many rows to train on."""
-    steps = stage.steps or math.ceil((stage.epochs or 1) * steps_per_epoch(rows, stage.batch))
+    updates = 1 if stage.rollout is None else stage.rollout.epochs * stage.rollout.minibatches
+    passes = math.ceil((stage.epochs or 1) * steps_per_epoch(rows, stage.batch))
+    steps = stage.steps or passes * updates
     return Settings(
         steps=steps,
         seed=seed,
@@ -111,8 +184,15 @@ def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
 def _batches(job: Job, stage: Stage, seed: int, step: int) -> list[Any]:
     """This rank's micro-batches of a step."""
     own = _share(batch_indices(len(job.train), stage.batch, step, seed))
-    parts = split([job.train[at] for at in own], stage.micro_batch or stage.batch)
-    return [job.collate(part, step) for part in parts]
+    micro = split([job.train[at] for at in own], stage.micro_batch or stage.batch)
+    return [job.collate(part, step) for part in micro]
+
+
+def _validation(job: Job, stage: Stage) -> Callable[[], list[Any]] | None:
+    """Held-out rows have no samples to learn from: a policy is watched by what it writes."""
+    if not job.validation or stage.rollout is not None:
+        return None
+    return functools.partial(_held, job, stage)
 
 
 def _held(job: Job, stage: Stage) -> list[Any]:
@@ -121,8 +201,8 @@ def _held(job: Job, stage: Stage) -> list[Any]:
     Cut before they are shared: an objective over a whole batch then has the value that one rank
     gives it.
     """
-    parts = _share(split(job.validation, stage.micro_batch or stage.batch))
-    return [job.collate(part, -1) for part in parts]
+    micro = _share(split(job.validation, stage.micro_batch or stage.batch))
+    return [job.collate(part, -1) for part in micro]
 
 
 def _share(items: Sequence[Any]) -> Sequence[Any]:

@@ -1,0 +1,97 @@
+"""What an objective needs of its stage: rejected answers, references, rollouts with rewards."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from haiga.errors import HaigaError
+from haiga.objectives import needs
+from haiga.objectives.bind import bind_objective
+from haiga.recipe.bind import bind
+from haiga.recipe.schema import Rollout, Stage
+from haiga.rewards.combine import parts
+from haiga.training.advantage import ADVANTAGES
+from haiga.training.forward import wanted
+
+SAMPLED: Final = {"advantages", "old_token_logps", "old_token_values", "returns"}
+COMPARED: Final = {"leave_one_out", "group_relative"}
+SCORED: Final = {"answer_rewards", "token_values"}
+
+
+def columns(name: str, stage: Stage) -> frozenset[str]:
+    """All columns that the stage's objective is computed from."""
+    objective = bind_objective(stage.objective, f"stage.{name}.objective")
+    return wanted(needs(objective.function))
+
+
+def faults(name: str, stage: Stage) -> Iterator[str]:
+    """What the stage's section lacks, or has too much of, for its objective."""
+    used, path = columns(name, stage), f"stage.{name}"
+    what = stage.objective["name"]
+    if "pairs" in used and stage.rejected is None:
+        yield (
+            f"{path}.rejected: {what} compares chosen answers with rejected ones; say where these "
+            'come from: another task, "mismatched" or "same"'
+        )
+    if not used & {"pairs", "answer_labels"} and (stage.rejected or stage.mismatched):
+        field = "rejected" if stage.rejected else "mismatched"
+        yield f"{path}.{field}: {what} has no use for such answers, and would learn to write them"
+    if "answer_labels" in used and not stage.mismatched and _needs_mismatched(name, stage):
+        yield (
+            f"{path}.mismatched: kto takes its reference point from mismatched answers; set it to "
+            'true, or reference_point = "batch"'
+        )
+    if "ref_answer_logps" in used and stage.augment is not None:
+        yield (
+            f"{path}.augment: the reference has seen each picture once, as it is; leave it out, or "
+            "choose an objective without a reference"
+        )
+    yield from _rollout_faults(path, what, stage, used)
+
+
+def _rollout_faults(path: str, what: str, stage: Stage, used: frozenset[str]) -> Iterator[str]:
+    if bool(used & SAMPLED) != (stage.rollout is not None):
+        yield (
+            f"{path}.rollout: {what} does not learn from samples; leave it out"
+            if stage.rollout
+            else f"{path}.rollout: {what} learns from the model's own answers; say in "
+            f"[{path}.rollout] what they are rewarded for"
+        )
+    elif stage.rollout is not None and stage.part != "vlm":
+        yield f"{path}.part: only the part 'vlm' rolls out, and this is {stage.part!r}"
+    elif stage.rollout is not None:
+        yield from _reward_faults(path, stage.rollout, used)
+
+
+def _reward_faults(path: str, how: Rollout, used: frozenset[str]) -> Iterator[str]:
+    path = f"{path}.rollout"
+    for attempt in (
+        partial(parts, [dict(each) for each in how.rewards], f"{path}.rewards"),
+        partial(bind, ADVANTAGES, how.advantage, f"{path}.advantage"),
+    ):
+        try:
+            attempt()
+        except HaigaError as error:
+            yield str(error)
+    if not how.rewards:
+        yield f"{path}.rewards: nothing is rewarded; name at least one reward"
+    advantage = how.advantage.get("name")
+    if advantage in COMPARED and how.samples == 1:
+        yield (
+            f"{path}.samples: {advantage} compares the samples of a prompt, and there is one; "
+            "take two or more, or advantage moving_baseline"
+        )
+    if (advantage == "gae") != ("token_values" in used):
+        yield (
+            f"{path}.advantage: gae needs a critic that learns, and a critic needs gae: mix the "
+            "objective with 'value' and choose gae, or do neither"
+        )
+
+
+def _needs_mismatched(name: str, stage: Stage) -> bool:
+    bound = bind_objective(stage.objective, f"stage.{name}.objective").function
+    option = inspect.signature(bound).parameters.get("reference_point")
+    return option is not None and option.default == "mismatched"
