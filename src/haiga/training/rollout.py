@@ -76,7 +76,7 @@ def batches(policy: Policy) -> Callable[[int], list[GroupBatch]]:
 
     def of_step(step: int) -> list[GroupBatch]:
         number, update = divmod(step, policy.updates)
-        if update == 0 or number not in held:
+        if number not in held:
             fresh = _roll(policy, number) if update == 0 else _again(policy, number)
             held.clear()
             held[number] = fresh
