@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -24,6 +25,29 @@ def test_run_stage_and_export_write_the_same(home):
     again = tiny_runs.haiga(home, "export", "runs/tiny/stages/sft", "exported")
     assert again.code == 2
     assert "exported is not an empty folder" in again.err
+
+
+@pytest.mark.parametrize(
+    ("file", "data", "says"),
+    [
+        ("base/model.safetensors", b"", "base cannot be read as a checkpoint"),
+        ("base/processor_config.json", None, "its processor has no chat template, or does not"),
+        ("base/chat_template.jinja", None, "its processor has no chat template, or does not"),
+        ("base/tokenizer_config.json", None, "has no token to pad with"),
+        ("stages/align/model/base.json", b"\xff", "base.json cannot be read as a checkpoint"),
+        ("stages/sft/model/adapter_config.json", b"{", "model cannot be read as a checkpoint"),
+        ("stages/sft/model/adapter_model.safetensors", b"{", "adapter_model.safetensors cannot be"),
+        ("stages/sft/haiga.json", b"", "haiga.json cannot be read as a checkpoint"),
+        ("recipe.toml", b"= 3", "recipe.toml cannot be read as a checkpoint"),
+    ],
+)
+def test_a_damaged_folder_is_a_sentence(home, file, data, says):
+    damaged = home / "runs/tiny" / file
+    damaged.unlink() if data is None else damaged.write_bytes(data)
+    said = tiny_runs.haiga(home, "write", "runs/tiny", "picture.png")
+    assert said.code == 2
+    assert says in said.err
+    assert not said.out
 
 
 def test_strangers_read_the_same_tokens(home):
