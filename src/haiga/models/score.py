@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from haiga.models.embeddings import base_of
+from haiga.errors import ModelError
+from haiga.models import branches
+from haiga.models.embeddings import Branches, base_of
 
 SCORE: Final = "score"
 """Its name, as transformers' sequence classifiers have it."""
@@ -30,3 +33,40 @@ def drop_score_head(model: Any) -> None:
     base = base_of(model)
     if hasattr(base, SCORE):
         delattr(base, SCORE)
+
+
+def score_head(model: Any) -> nn.Module:
+    """The model's head.
+
+    Raises:
+        ModelError: it has none.
+    """
+    base = base_of(model)
+    head = getattr(base, SCORE, None)
+    if head is None:
+        raise ModelError(
+            f"{type(base).__name__} has no reward head: add one to it, a linear layer to a single "
+            f"number under the name {SCORE!r}, as transformers' sequence classifiers have."
+        )
+    return head
+
+
+def scores(
+    model: Any,
+    batch: Branches,
+    places: Int[Tensor, " M"],
+    features: Float[Tensor, "P T D"] | None = None,
+    *,
+    pixel_values: Float[Tensor, "P C H W"] | None = None,
+) -> Float[Tensor, " M"]:
+    """What the head says of the hidden states at `places`, flat positions of the batch (B * L).
+
+    The other arguments are those of `branches.hidden_states`.
+
+    Raises:
+        ModelError: the model has no head, or cannot share its prompts.
+    """
+    head = score_head(model)
+    hidden = branches.hidden_states(model, batch, features, pixel_values=pixel_values)
+    at = hidden.reshape(-1, hidden.shape[-1]).index_select(0, places)
+    return head(at.to(head.weight.dtype)).squeeze(-1)

@@ -1,13 +1,13 @@
 """Rewards for what a model samples: the table. `combine` adds them up by weight.
 
-A reward model, or any other scorer, needs no entry: whoever holds one makes a `combine.Part` of
-it, and the table is only what a recipe can name.
+Whoever holds another scorer makes a `combine.Part` of it; the table is only what a recipe can name.
 """
 
 from collections.abc import Callable
 
 from haiga.rewards.base import Reward, Sample, Scored
 from haiga.rewards.clip import clip
+from haiga.rewards.model import reward_model
 from haiga.rewards.style import style
 from haiga.rewards.texts import diversity, form, language, length, variety
 from haiga.rewards.truth import true_to_picture
@@ -21,9 +21,10 @@ REWARDS: dict[str, Callable[..., list[Scored]]] = {
     "true_to_picture": true_to_picture,
     "style": style,
     "clip": clip,
+    "reward_model": reward_model,
 }
 
-LEARNED: dict[str, str] = {"style": "critic", "clip": "model"}
+LEARNED: dict[str, str] = {"style": "critic", "clip": "model", "reward_model": "model"}
 """The rewards that have learned, and the option that says from which checkpoint. Evaluation must
 not ask the same one: `combine.judging_itself`."""
 

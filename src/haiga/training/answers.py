@@ -9,9 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from haiga.batches import groups
-from haiga.errors import DataError, ModelError, TrainingError
-from haiga.models import branches
-from haiga.models.embeddings import base_of
+from haiga.errors import DataError, TrainingError
+from haiga.models.score import scores
 
 LABELS = {"chosen": 1, "rejected": -1, "mismatched": 0}
 
@@ -74,12 +73,12 @@ def answer_labels(batch: Any) -> Int[Tensor, " A"]:
 
 def answer_rewards(model: Any, batch: Any) -> Float[Tensor, " A"]:
     """What the reward head says at each answer's last learned token."""
-    return _scored(model, batch, batch.ends)
+    return scores(model, batch, batch.ends, batch.features, pixel_values=batch.pixel_values)
 
 
 def token_values(model: Any, batch: Any) -> Float[Tensor, " N"]:
     """What the critic's head expects before each learned token, where the token is predicted."""
-    return _scored(model, batch, batch.sources)
+    return scores(model, batch, batch.sources, batch.features, pixel_values=batch.pixel_values)
 
 
 def answer_of(batch: Any) -> Int[Tensor, " N"]:
@@ -125,16 +124,3 @@ def _carried(batch: Any, name: str, why: str) -> Tensor:
             "are computed before the step that uses them, and put on the batch."
         )
     return column
-
-
-def _scored(model: Any, batch: Any, places: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
-    """The head `score`, from a hidden state to one number, at flat positions of the batch."""
-    head = getattr(base_of(model), "score", None)
-    if head is None:
-        raise ModelError(
-            f"{type(base_of(model)).__name__} has no reward head: add one to it, a linear layer to "
-            "a single number under the name 'score', as transformers' sequence classifiers have."
-        )
-    hidden = branches.hidden_states(model, batch, batch.features, pixel_values=batch.pixel_values)
-    at = hidden.reshape(-1, hidden.shape[-1]).index_select(0, places)
-    return head(at.to(head.weight.dtype)).squeeze(-1)

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import torch
+from reward_samples import POEM, sample
+
+import tiny
+from haiga.errors import ModelError
+from haiga.models import adapters, branches
+from haiga.models.assemble import assemble
+from haiga.models.pictures import open_picture
+from haiga.models.score import add_score_head
+from haiga.records import IMAGE, Answer, Picture, assistant, user
+from haiga.rewards import model as models
+from haiga.rewards.model import reward_model
+from haiga.world.printer import print_file
+from haiga.world.scenes import scene
+
+FILES = {f"p{at}": print_file(scene(9, at), 1)[0] for at in range(3)}
+TEXTS = ["a boat", "a boat by the sea, and the moon over it", "the crane"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A base model, and a reward model on it, with a head drawn at random."""
+    home = tmp_path_factory.mktemp("home")
+    vlm = assemble(tiny.tiny_tower(home / "tower"), tiny.tiny_language_model(home / "language"))
+    adapters.save_base(vlm, home / "base")
+    vlm = adapters.load_stage(home / "base")
+    vlm.model.requires_grad_(False)
+    add_score_head(vlm.model)
+    torch.nn.init.normal_(vlm.model.score.weight, generator=torch.Generator().manual_seed(3))
+    adapters.save(vlm, home / "rm")
+    return home
+
+
+@pytest.fixture
+def judge(home):
+    models._opened.cache_clear()
+    return str(home / "rm")
+
+
+def seeing(text, picture="p0", *, data=FILES, **changes):
+    prompt = (user(IMAGE, "\nDescribe it."),)
+    given = sample(text, id=picture, pictures=(Picture(picture),), data=data)
+    group = type(given.group)(
+        **{name: getattr(given.group, name) for name in given.group.__slots__}
+        | {"prompt": prompt} | changes
+    )  # fmt: skip
+    return type(given)(group, text, data)
+
+
+def values(samples, judge, **options):
+    return [each.value for each in reward_model(samples, model=judge, **options)]
+
+
+def by_hand(home, text, picture):
+    """The model's own forward on ids and pixels, and the head at the answer's closing marker."""
+    vlm = adapters.load_stage(home / "rm")
+    words = (
+        "<|im_start|>user\n<|image_pad|>\nDescribe it.<|im_end|>\n"
+        f"<|im_start|>assistant\n{text}<|im_end|>"
+    )
+    inputs = vlm.processor(text=[words], images=[open_picture(FILES[picture])], return_tensors="pt")
+    with torch.no_grad():
+        out = vlm.model.eval()(**inputs, output_hidden_states=True)
+        return float(vlm.model.score(out.hidden_states[-1][0, -1]))
+
+
+def test_the_reward_is_what_the_head_says_at_the_end_of_the_answer(home, judge):
+    given = [(text, picture) for text in TEXTS for picture in ("p0", "p1")]
+    found = values([seeing(*each) for each in given], judge)
+    np.testing.assert_allclose(found, [by_hand(home, *each) for each in given], atol=1e-4)
+    assert len(set(found)) == len(found)
+
+
+def test_a_picture_is_encoded_once_and_a_prompt_is_read_once(judge, monkeypatch):
+    rows = []
+    plain = branches.hidden_states
+
+    def spy(model, batch, *given, **options):
+        rows.append(batch.input_ids.shape[0])
+        return plain(model, batch, *given, **options)
+
+    monkeypatch.setattr(branches, "hidden_states", spy)
+    values([seeing(text, picture) for text in TEXTS for picture in ("p0", "p1")], judge)
+    assert rows == [2]
+    seen = models._opened(judge).seen
+    first = seen["p0"]
+    values([seeing("again"), seeing("a third", "p2")], judge)
+    assert seen["p0"] is first
+    assert set(seen) == {"p0", "p1", "p2"}
+
+
+def test_many_prompts_are_read_a_few_at_a_time(judge, monkeypatch):
+    samples = [seeing(text, f"p{at}") for at in range(3) for text in TEXTS]
+    whole = values(samples, judge)
+    monkeypatch.setattr(models, "GROUPS", 2)
+    np.testing.assert_allclose(values(samples, judge), whole, atol=1e-5)
+
+
+def test_a_prompt_without_a_picture_is_scored_beside_one_with(judge):
+    mixed = values([sample("a boat"), seeing("a boat"), sample(POEM)], judge)
+    apart = [values([each], judge)[0] for each in (sample("a boat"), seeing("a boat"))]
+    np.testing.assert_allclose(mixed[:2], apart, atol=1e-5)
+
+
+def test_centred_is_against_the_groups_own_chosen_answers(judge):
+    own = (Answer((assistant("a boat"),)), Answer((assistant("the crane"),)))
+    other = Answer((assistant("a bad one"),), kind="rejected")
+    given = [seeing(text, answers=(*own, other)) for text in TEXTS]
+    plain, centred = values(given, judge), values(given, judge, centred=True)
+    np.testing.assert_allclose(centred, np.array(plain) - (plain[0] + plain[2]) / 2, atol=1e-5)
+    assert centred[0] == pytest.approx(-centred[2], abs=1e-5)
+    alone = reward_model([seeing("a", "p1", answers=(other,))], model=judge, centred=True)
+    assert alone[0].value is None
+    assert "no chosen answer" in alone[0].why
+
+
+def test_what_cannot_be_read_has_no_score_and_its_neighbours_have(judge):
+    given = [
+        seeing("a boat"), seeing("a boat<|im_end|>"), seeing("a boat", "gone"),
+        seeing("<|image_pad|>"), seeing(""),
+    ]  # fmt: skip
+    scored = reward_model(given, model=judge)
+    assert [each.value is None for each in scored] == [False, True, True, True, False]
+    assert "control token '<|im_end|>'" in scored[1].why
+    assert scored[2].why == "Picture gone is not at hand."
+    assert values([], judge) == []
+
+
+def test_white_space_around_a_text_is_neither_rewarded_nor_punished(judge):
+    plain, spaced = values([seeing("a boat"), seeing("\n\n a boat \n")], judge)
+    assert spaced == pytest.approx(plain, abs=1e-5)
+
+
+def test_a_model_that_has_learned_no_rewards_is_refused(home):
+    with pytest.raises(ModelError, match=r"base is no reward model.*bradley_terry"):
+        reward_model([sample()], model=str(home / "base"))
+    with pytest.raises(ModelError, match="nowhere"):
+        reward_model([sample()], model=str(home / "nowhere"))
