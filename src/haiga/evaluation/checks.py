@@ -19,15 +19,9 @@ from haiga.evaluation.conditions import Item
 from haiga.records import Score
 from haiga.statistics.intervals import bootstrap_ratio, wilson
 from haiga.text.haiku import form as haiku_form
-from haiga.text.language import is_in
 from haiga.text.mentions import find
+from haiga.text.readable import readable as text_readable
 from haiga.world.lexicon import lexicon
-
-_JUNK = re.compile(
-    r"<\|.*?\|>|<image>|</?s>|<(?:pad|unk|bos|eos|start_of_turn|end_of_turn)>|\[/?INST\]|```|\ufffd"
-    r"|^\s*(?:system|user|assistant|human)\s*(?::|$)",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +44,8 @@ class Check:
 
 
 def readable(item: Item, answer: str) -> bool:
-    """Whether `answer` is an answer at all: words, in the language asked for, three lines where a
-    haiku was asked for, and no tokens of the chat template."""
-    lines = [line for line in answer.splitlines() if line.strip()]
-    if not lines or _JUNK.search(answer):
-        return False
-    if item.task == "haiku" and len(lines) != 3:
-        return False
-    return is_in(answer, item.language)
+    """Whether `answer` is an answer at all to `item`; see `text.readable`."""
+    return text_readable(answer, item.task, item.language)
 
 
 def named(item: Item, answer: str, kind: str) -> frozenset[str]:

@@ -23,14 +23,14 @@ from haiga.batches.render import Rendered
 from haiga.events import Sink
 from haiga.models.assemble import Vlm
 from haiga.models.device import ranks
-from haiga.models.embeddings import tower_features
-from haiga.models.sample import Prompts, ends_of, sample
+from haiga.models.sample import ends_of
 from haiga.objectives.advantages import Baseline
 from haiga.recipe.schema import Rollout
 from haiga.records import Group
 from haiga.rewards.base import Sample
 from haiga.rewards.combine import Part, Rewarded, combine, metrics, require_scores
 from haiga.training.advantage import Seen, Worth
+from haiga.training.decode import decode, text_of
 from haiga.training.forward import Forward, columns_named
 from haiga.training.order import batch_indices, share, split
 from haiga.training.references import as_it_started
@@ -95,7 +95,7 @@ def _roll(policy: Policy, number: int) -> list[Written]:
     own = share(chosen, ranks().process_index, ranks().num_processes)
     rows = [_sampled(policy, part, number, at) for at, part in _parts(policy, own)]
     flat = [row for part in rows for row in part]
-    texts = [[_text(policy.vlm, branch.ids) for branch in row.answers] for row in flat]
+    texts = [[text_of(policy.vlm, branch.ids) for branch in row.answers] for row in flat]
     rewarded = _rewarded(policy, flat, texts)
     if number == 0:
         require_scores(rewarded)
@@ -131,47 +131,24 @@ def _parts(policy: Policy, own: Sequence[int]) -> Iterator[tuple[int, list[Rende
 def _sampled(policy: Policy, rows: list[Rendered], number: int, at: int) -> list[Rendered]:
     """The rows with sampled answers in the place of the teacher's."""
     vlm, settings = policy.vlm, policy.settings
-    where = vlm.model.device
     place = [policy.seed, number, ranks().process_index, at]
-    draw = torch.Generator(device=where)
+    draw = torch.Generator(device=vlm.model.device)
     draw.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
-    with torch.autocast(where.type, policy.dtype, enabled=policy.dtype is not torch.float32):
-        drawn = sample(
-            vlm,
-            _prompts(policy, rows, where),
-            number=settings.samples,
-            max_new_tokens=settings.max_new_tokens,
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            generator=draw,
-        )
+    drawn = decode(
+        vlm,
+        rows,
+        policy.collate,
+        policy.dtype,
+        number=settings.samples,
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        generator=draw,
+    )
     return [
         sampled(row, answers)
         for row, answers in zip(rows, split(drawn, settings.samples), strict=True)
     ]
-
-
-def _prompts(policy: Policy, rows: Sequence[Rendered], where: torch.device) -> Prompts:
-    batch = policy.collate(rows)
-    features = batch.features
-    if features is None and batch.pixel_values is not None:
-        with torch.no_grad():
-            features = tower_features(policy.vlm.model, batch.pixel_values)
-    width = max(len(row.prefix) for row in rows)
-    pad = policy.vlm.tokenizer.pad_token_id
-    ids = [[pad] * (width - len(row.prefix)) + list(row.prefix) for row in rows]
-    mask = [[0] * (width - len(row.prefix)) + [1] * len(row.prefix) for row in rows]
-    return Prompts(
-        ids=tuple(row.id for row in rows),
-        input_ids=torch.tensor(ids, device=where),
-        attention_mask=torch.tensor(mask, device=where),
-        picture_ids=batch.picture_ids,
-        features=features,
-    )
-
-
-def _text(vlm: Vlm, ids: Sequence[int]) -> str:
-    return str(vlm.tokenizer.decode(list(ids), skip_special_tokens=True))
 
 
 def _rewarded(policy: Policy, rows: Sequence[Rendered], texts: Sequence[Sequence[str]]) -> Rewarded:
