@@ -116,3 +116,12 @@ def test_items_that_share_a_cluster_do_not_narrow_the_interval():
 def test_clusters_fall_back_on_the_picture():
     asked = [item(cluster="c"), item(pictures=(Picture("p"),)), item(id="x")]
     assert clusters(asked) == ["c", "p", "item x"]
+
+
+def test_parts_of_an_answer_are_bootstrapped_and_stay_shares():
+    parts = [Part(value) for value in (0.2, 0.9, 0.7, 1.0)]
+    scored = score(parts, ["a", "b", "c", "d"])
+    assert scored.mean == pytest.approx(0.7)
+    assert (scored.high, scored.n) == (1.0, 4)  # Student's t would end at 1.24
+    assert 0 < scored.low < 0.2
+    assert (score(parts[:1], ["a"]).low, score(parts[:1], ["a"]).high) == (0, 1)

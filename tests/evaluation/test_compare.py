@@ -81,3 +81,18 @@ def test_uses_picture_needs_every_control():
     assert uses_picture([row("blind", 0.1), row("grey", 0.2)], "s") is True
     assert uses_picture([row("blind", 0.1), row("grey", -0.2)], "s") is False
     assert uses_picture([row("blind", 0.1, "form")], "s") is None
+
+
+def test_a_style_that_was_not_asked_for_says_nothing_of_pictures():
+    def row(against, kind, low):
+        return {
+            "stage": "s",
+            "check": "named_precision",
+            "kind": kind,
+            "against": against,
+            "low": low,
+        }
+
+    seeing = [row("blind", "condition", 0.1), row("align", "stage", -0.1)]
+    assert uses_picture([*seeing, row("no_style", "condition", -0.1)], "s") is True
+    assert uses_picture([*seeing, row("no_style", "control", -0.1)], "s") is False

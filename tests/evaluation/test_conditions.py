@@ -7,8 +7,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from haiga.errors import DataError
-from haiga.evaluation.conditions import CONDITIONS, GREY, Item, images, item_from, shuffle
+from haiga.evaluation.conditions import (
+    CONDITIONS,
+    GREY,
+    USUAL,
+    Item,
+    images,
+    item_from,
+    shuffle,
+)
 from haiga.records import IMAGE, Answer, Group, Message, Picture, assistant, user
+from haiga.teachers.tasks import instructions, known_tasks
 
 
 def item(i, picture, cluster="", prompt=(IMAGE, "\nWrite a haiku.")):
@@ -87,13 +96,67 @@ def test_grey_is_uniform_and_of_the_pictures_own_size():
 
 
 def test_every_condition_keeps_all_items_in_order_and_says_what_it_removes():
-    items = [item(i, f"p{i}") for i in range(5)]
+    items = [asked(str(i), ("haiku", "noir")[i % 2]) for i in range(6)]
     for condition in CONDITIONS.values():
         assert [e.id for e in condition.transform(items, 0)] == [e.id for e in items]
         assert condition.removes
-    assert list(CONDITIONS) == [
-        "full", "blind", "blind_lm", "shuffled", "grey", "random_projector",
-    ]  # fmt: skip
+    assert list(USUAL) == ["full", "blind", "blind_lm", "shuffled", "grey", "random_projector"]
+    assert set(CONDITIONS) - set(USUAL) == {"wrong_style", "no_style"}
+
+
+def asked(id, task, language="en", words=0, prefix="\n"):
+    text = prefix + instructions(task, language)[words]
+    return replace(item(id, f"p{id}", prompt=(IMAGE, text)), id=id, task=task, language=language)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_another_style_is_asked_for_in_the_place_of_the_items_own(language):
+    tasks = ("haiku", "noir", "museum")
+    items = [asked(str(i), tasks[i % 3], language, words=i % 2) for i in range(60)]
+    posed = CONDITIONS["wrong_style"].transform(items, 3)
+    wrong = set()
+    for ours, theirs in zip(items, posed, strict=True):
+        assert replace(theirs, prompt=ours.prompt) == ours
+        assert theirs.prompt[0].parts[0] is IMAGE
+        text = theirs.prompt[0].parts[1]
+        meant = next(t for t in tasks if text.removeprefix("\n") in instructions(t, language))
+        wrong.add((ours.task, meant))
+    assert wrong == {(a, b) for a in tasks for b in tasks if a != b}
+    assert posed == CONDITIONS["wrong_style"].transform(items, 3)
+    assert posed != CONDITIONS["wrong_style"].transform(items, 4)
+
+
+def test_no_style_is_asked_for_in_words_that_no_task_has():
+    (posed,) = CONDITIONS["no_style"].transform([asked("1", "noir")], 0)
+    assert posed.prompt[0].parts[1].removeprefix("\n") in instructions("any", "en")
+    assert posed.task == "noir"
+    for task in known_tasks() - {"any"}:
+        for language in ("en", "ja"):
+            own = instructions(task, language)
+            assert set(own).isdisjoint(instructions("any", language))
+
+
+def test_a_description_and_earlier_turns_stay():
+    before = (Message("system", ("Be brief.",)), user("Hello."), assistant("Hello."))
+    plain = asked("1", "noir", prefix="a boat, the sea\n")
+    (posed,) = CONDITIONS["no_style"].transform(
+        [replace(plain, prompt=(*before, *plain.prompt))], 0
+    )
+    assert posed.prompt[:3] == before
+    assert posed.prompt[3].text.startswith("a boat, the sea\n")
+    assert len(posed.prompt) == 4
+
+
+def test_the_same_words_are_no_other_style():
+    items = [asked("1", "haiku"), asked("2", "bare")]  # both are asked for a haiku
+    with pytest.raises(DataError, match=r"another style than 'haiku' in 'en'.*two tasks or more"):
+        CONDITIONS["wrong_style"].transform(items, 0)
+
+
+def test_words_that_are_not_known_cannot_be_exchanged():
+    odd = replace(asked("1", "noir"), prompt=(user(IMAGE, "\nBe dark."),))
+    with pytest.raises(DataError, match="Item 1: its prompt does not end with words that ask for"):
+        CONDITIONS["no_style"].transform([odd], 0)
 
 
 def test_item_from_takes_the_first_chosen_answer_as_reference():

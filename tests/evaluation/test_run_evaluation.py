@@ -3,8 +3,8 @@ import json
 import pytest
 
 from haiga.errors import DataError, ModelError
-from haiga.evaluation.checks import CHECKS
-from haiga.evaluation.conditions import CONDITIONS, Item
+from haiga.evaluation.checks import CHECKS, Check, Part
+from haiga.evaluation.conditions import CONDITIONS, USUAL, Item
 from haiga.evaluation.run import CHUNK, Stage, answer_key, evaluate, read_answers
 from haiga.records import IMAGE, Picture, user
 from haiga.world.scenes import scene
@@ -61,7 +61,7 @@ def test_summary_has_every_stage_condition_and_check_and_all_items(tmp_path):
     summary = evaluate({"sft": stage(Seer())}, ITEMS, tmp_path)
     assert summary == json.loads((tmp_path / "summary.json").read_text())
     assert list(summary) == ["sft"]
-    assert list(summary["sft"]) == list(CONDITIONS)
+    assert list(summary["sft"]) == list(USUAL)
     for by_check in summary["sft"].values():
         assert list(by_check) == list(CHECKS)
         for cell in by_check.values():
@@ -188,7 +188,13 @@ def test_comparisons_say_that_the_seer_needs_its_picture(tmp_path):
         ({"s": stage(silent)}, [], {}, DataError, "nothing to evaluate"),
         ({"s": stage(silent)}, ITEMS[:1] * 2, {}, DataError, "share the id 'i0'"),
         ({"s": stage(silent)}, ITEMS, {"conditions": ["blnd"]}, DataError, "no condition 'blnd'"),
-        ({"s": stage(silent)}, ITEMS, {"checks": ["x"]}, DataError, "no check 'x'"),
+        (
+            {"s": stage(silent)},
+            ITEMS,
+            {"conditions": ["no_style"]},
+            DataError,
+            "Item i0: its prompt",
+        ),
         ({"../s": stage(silent)}, ITEMS, {}, DataError, "cannot name a folder"),
         ({"s": Stage("w", silent)}, ITEMS, {}, ModelError, "no model for the condition"),
         ({"s": stage(lambda items: [])}, ITEMS, {}, ModelError, "0 answers to 64 questions"),
@@ -197,3 +203,15 @@ def test_comparisons_say_that_the_seer_needs_its_picture(tmp_path):
 def test_faults_are_sentences(tmp_path, stages, items, options, error, words):
     with pytest.raises(error, match=words):
         evaluate(stages, items, tmp_path, **options)
+
+
+def test_a_check_of_ones_own_is_scored_and_compared_beside_the_others(tmp_path):
+    long = Check(lambda items, answers: [Part(min(1, len(a) / 100)) for a in answers], "length")
+    checks = {"parsed": CHECKS["parsed"], "long": long}
+    options = {"conditions": ["blind"], "checks": checks}
+    summary = evaluate({"sft": stage(Seer())}, ITEMS, tmp_path, **options)
+    assert list(summary["sft"]["full"]) == ["parsed", "long"]
+    rows = json.loads((tmp_path / "comparisons.json").read_text())
+    moved = next(row for row in rows if row["check"] == "long")
+    cells = [summary["sft"][name]["long"]["mean"] for name in ("full", "blind")]
+    assert moved["difference"] == pytest.approx(cells[0] - cells[1])

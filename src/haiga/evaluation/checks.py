@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from haiga.evaluation.conditions import Item
@@ -162,8 +162,9 @@ def score(parts: Sequence[Part | None], clusters: Sequence[str], *, seed: int = 
     denominators = [float(part.denominator) for part, _ in kept]
     groups = [cluster for _, cluster in kept]
     drawn = bootstrap_ratio(numerators, denominators, clusters=groups, seed=seed)
-    if any(denominator != 1 for denominator in denominators):
-        return drawn
+    yes_or_no = all(value in (0, 1) for value in numerators)
+    if not yes_or_no or any(denominator != 1 for denominator in denominators):
+        return replace(drawn, low=max(0.0, drawn.low), high=min(1.0, drawn.high))
     exact = wilson(int(sum(numerators)), len(kept))
     if len(set(groups)) == len(groups):
         return exact

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from haiga.evaluation.checks import Parts
+from haiga.evaluation.conditions import CONDITIONS
 from haiga.statistics import paired
 
 Table: TypeAlias = dict[str, dict[str, dict[str, Parts]]]
@@ -132,6 +133,13 @@ def uses_picture(rows: Sequence[Mapping[str, Any]], stage: str) -> bool | None:
     held = [
         row["low"]
         for row in rows
-        if row["stage"] == stage and row["check"] == PRIMARY and row["kind"] != "stage"
+        if row["stage"] == stage and row["check"] == PRIMARY and _without_picture(row)
     ]
     return all(low > 0 for low in held) if held else None
+
+
+def _without_picture(row: Mapping[str, Any]) -> bool:
+    """Whether a comparison is with something that had no use of the right picture."""
+    if row["kind"] == "condition":
+        return CONDITIONS[row["against"]].tells == "picture"
+    return bool(row["kind"] == "control")

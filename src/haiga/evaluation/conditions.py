@@ -18,8 +18,11 @@ from PIL import Image
 from haiga.errors import DataError
 from haiga.models.pictures import open_picture
 from haiga.records import Group, Message, Picture, text_only
+from haiga.teachers.tasks import draw_instruction, instructions
 
 GREY = (128, 128, 128)
+NO_STYLE = "any"
+"""The task whose instructions ask for words about a picture, and for no manner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Condition:
     """(items, seed) -> the items as they are asked; never fewer, never in another order."""
     removes: str
     """What is removed, as the end of the sentence "this condition removes …"."""
+    tells: Literal["picture", "style"] = "picture"
+    """What a model has no use for that does as well under this condition."""
 
 
 def item_from(group: Group) -> Item:
@@ -141,6 +146,52 @@ def _exchange(items: Sequence[Item], rng: random.Random) -> list[tuple[int, int]
     return [(order[k], order[(k + step) % len(order)]) for k in range(len(order))]
 
 
+def wrong_style(items: Sequence[Item], seed: int) -> list[Item]:
+    """Every item is asked for another of the items' tasks, in that task's words.
+
+    Raises:
+        DataError: no item is asked for anything else, or a prompt is not asked in known words.
+    """
+    rng = random.Random(seed)
+    tasks = sorted({item.task for item in items})
+    return [_asking(item, rng.choice(_others(item, tasks)), rng) for item in items]
+
+
+def no_style(items: Sequence[Item], seed: int) -> list[Item]:
+    """Every item is asked for words about its picture, and for no manner; raises likewise."""
+    rng = random.Random(seed)
+    return [_asking(item, NO_STYLE, rng) for item in items]
+
+
+def _others(item: Item, tasks: Sequence[str]) -> list[str]:
+    """The tasks that are asked for in other words than the item's own."""
+    own = set(instructions(item.task, item.language))
+    others = [task for task in tasks if own.isdisjoint(instructions(task, item.language))]
+    if not others:
+        raise DataError(
+            f"No item is asked for another style than {item.task!r} in {item.language!r}, so that "
+            "none can be asked for the wrong one. Evaluate two tasks or more, or leave the "
+            "condition 'wrong_style' out."
+        )
+    return others
+
+
+def _asking(item: Item, task: str, rng: random.Random) -> Item:
+    """The item with the words of another task in the place of its own."""
+    *before, last = item.prompt
+    said = str(last.parts[-1])
+    own = [each for each in instructions(item.task, item.language) if said.endswith(each)]
+    if not own:
+        raise DataError(
+            f"Item {item.id}: its prompt does not end with words that ask for {item.task!r} in "
+            f"{item.language!r}, so that no others can stand in their place. Leave the conditions "
+            "'wrong_style' and 'no_style' out."
+        )
+    other = draw_instruction(task, item.language, rng.randrange)
+    parts = (*last.parts[:-1], said.removesuffix(max(own, key=len)) + other)
+    return replace(item, prompt=(*before, replace(last, parts=parts)))
+
+
 CONDITIONS: dict[str, Condition] = {
     "full": Condition("items", _as_is, "nothing"),
     "blind": Condition("items", _without_picture, "the picture, from the trained model's prompt"),
@@ -152,4 +203,10 @@ CONDITIONS: dict[str, Condition] = {
     "random_projector": Condition(
         "model", _as_is, "what training taught: adapter off, projector drawn anew at equal norm"
     ),
+    "wrong_style": Condition(
+        "items", wrong_style, "the right style from the prompt: another one is asked for", "style"
+    ),
+    "no_style": Condition("items", no_style, "the style from the prompt", "style"),
 }
+USUAL = tuple(name for name, condition in CONDITIONS.items() if condition.tells == "picture")
+"""Those that any held-out items can be put under."""

@@ -20,8 +20,8 @@ from typing import Any, TypeAlias
 from haiga import events
 from haiga.errors import DataError, ModelError
 from haiga.evaluation import compare
-from haiga.evaluation.checks import CHECKS, Parts, clusters, score
-from haiga.evaluation.conditions import CONDITIONS, Item
+from haiga.evaluation.checks import CHECKS, Check, Parts, clusters, score
+from haiga.evaluation.conditions import CONDITIONS, USUAL, Item
 from haiga.records import message_to_dict
 from haiga.store import fingerprint, write_atomically
 
@@ -53,8 +53,8 @@ def evaluate(
     items: Sequence[Item],
     folder: Path,
     *,
-    conditions: Sequence[str] = tuple(CONDITIONS),
-    checks: Sequence[str] = tuple(CHECKS),
+    conditions: Sequence[str] = USUAL,
+    checks: Mapping[str, Check] = CHECKS,
     decoding: Mapping[str, Any] | None = None,
     seed: int = 0,
     emit: events.Sink = lambda event: None,
@@ -65,16 +65,18 @@ def evaluate(
         stages: in the order in which they were trained; each is compared with the one before.
         items: held-out items; ids must differ.
         folder: the run's `evaluation/`.
-        conditions, checks: names from their tables. "full" is always asked.
+        conditions: names from their table. "full" is always asked.
+        checks: those of the table, and others by their names.
         decoding: all that decides how the answerers decode; part of every answer's key.
         seed: of the shuffle and of the bootstrap.
 
     Raises:
-        DataError: no items, two items of one id, or a name that is not in its table.
+        DataError: no items, two items of one id, a condition that is not in the table, or one that
+            these items cannot be put under.
         ModelError: a stage without the model that a condition needs, or that returned another
             number of answers than it was asked for.
     """
-    _refuse_faults(stages, items, conditions, checks)
+    _refuse_faults(stages, items, conditions)
     wanted = ["full", *(name for name in conditions if name != "full")]
     asked: dict[str, dict[str, list[str]]] = {}
     known = _known_answers(folder)
@@ -89,12 +91,12 @@ def evaluate(
 
 
 def _score_and_compare(
-    asked: Asked, items: Sequence[Item], checks: Sequence[str], folder: Path, seed: int
+    asked: Asked, items: Sequence[Item], checks: Mapping[str, Check], folder: Path, seed: int
 ) -> Summary:
     groups = clusters(items)
     parts: compare.Table = {
         stage: {
-            condition: {check: CHECKS[check].score(items, answers) for check in checks}
+            condition: {name: check.score(items, answers) for name, check in checks.items()}
             for condition, answers in by_condition.items()
         }
         for stage, by_condition in asked.items()
@@ -207,10 +209,7 @@ def _known_answers(folder: Path) -> dict[str, str]:
 
 
 def _refuse_faults(
-    stages: Mapping[str, Stage],
-    items: Sequence[Item],
-    conditions: Sequence[str],
-    checks: Sequence[str],
+    stages: Mapping[str, Stage], items: Sequence[Item], conditions: Sequence[str]
 ) -> None:
     if not items:
         raise DataError("There is nothing to evaluate: the held-out split holds no item.")
@@ -218,10 +217,11 @@ def _refuse_faults(
     if len(set(ids)) != len(ids):
         twice = next(each for each in ids if ids.count(each) > 1)
         raise DataError(f"Two items to evaluate share the id '{twice}'; ids must differ.")
-    for kind, names, table in (("condition", conditions, CONDITIONS), ("check", checks, CHECKS)):
-        for name in names:
-            if name not in table:
-                raise DataError(f"There is no {kind} '{name}'; choose from: {', '.join(table)}.")
+    for name in conditions:
+        if name not in CONDITIONS:
+            raise DataError(
+                f"There is no condition '{name}'; choose from: {', '.join(CONDITIONS)}."
+            )
     for stage, model in stages.items():
         if not re.fullmatch(r"[\w.-]+", stage) or stage.startswith("."):
             raise DataError(

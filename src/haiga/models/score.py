@@ -35,7 +35,7 @@ def drop_score_head(model: Any) -> None:
         delattr(base, SCORE)
 
 
-def score_head(model: Any) -> nn.Module:
+def score_head(model: Any) -> Any:
     """The model's head.
 
     Raises:

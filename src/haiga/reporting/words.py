@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from haiga.evaluation.compare import PRIMARY, uses_picture
+from haiga.evaluation.conditions import CONDITIONS
 from haiga.reporting.facts import RunFacts
 from haiga.text.mentions import find
 from haiga.world.lexicon import lexicon
@@ -44,7 +45,7 @@ def verdict(facts: RunFacts) -> str:
     controls = {
         name: by_check[PRIMARY]
         for name, by_check in cells.items()
-        if name != "full" and PRIMARY in by_check
+        if name != "full" and PRIMARY in by_check and CONDITIONS[name].tells == "picture"
     }
     controls |= {
         name: by_condition["blind"][PRIMARY]
