@@ -69,6 +69,7 @@ def test_a_fault_is_found_before_anything_runs(override, says):
         ("source.prints=0", "stage.patches: it learns from pictures, and source.prints is 0"),
         ("stage.language.objective.name=siglip", "stage.language.objective.name: siglip does not train the part 'language'"),
         ("stage.tower.objective.name=cross_entropy", "stage.tower.objective.name: cross_entropy does not train the part 'tower'"),
+        ("stage.language.objective={name='mixed',parts=[{name='siglip',weight=1},{name='clip',weight=1}]}", "stage.language.objective.name: mixed does not train the part 'language'"),
         ("stage.language.augment.flip=true", "stage.language.augment: the part 'language' has no use for it; leave it out"),
         ("stage.tower.max_tokens=32", "stage.tower.max_tokens: the part 'tower' has no use for it"),
         ("stage.tower.sample_every=3", "stage.tower.sample_every: the part 'tower' has no use for it"),

@@ -186,6 +186,8 @@ def test_overrides_that_lead_nowhere(override, says):
         ("split.held_out=1", "split.held_out: hold out at least 2, so that the condition 'shuffled' can exchange"),
         ("teach.answers={hiaku=2}", "teach.answers.hiaku: no such task is in teach.tasks (did you mean 'haiku'?): haiku"),
         ("curate.texts.hiaku=[]", "curate.texts.hiaku: nothing makes groups of the task 'hiaku' (did you mean 'haiku'?)"),
+        ("stage.sft.rejected=bear", "stage.sft.rejected: nothing makes groups of the task 'bear'"),
+        ("stage.sft.rejected=haiku", "stage.sft.rejected: 'haiku' is among its tasks (haiku), so that every answer"),
         ("stage.sft.trainable.0.1=frozen", "stage.sft.adapter: its weights are frozen by the rules of trainable"),
         ("stage.sft.starts_from=sft_without_pictures", "stage.sft.starts_from: sft_without_pictures comes later"),
         ("stage.align.pictures=false", "stage.sft.starts_from: align is a control that was trained without pictures"),

@@ -7,7 +7,6 @@ recipe fit together is checked when it is read (`recipe.checks`).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, Final
 from haiga.curation import captions, pictures
 from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS
-from haiga.objectives import OBJECTIVES
+from haiga.objectives import OBJECTIVES, Objective, needs
 from haiga.objectives.bind import bind_objective
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.recipe.bind import bind, options
@@ -46,9 +45,6 @@ UNREAD: Final[Mapping[str, tuple[str, ...]]] = {
     "language": ("adapter", "augment", "sample_every"),
 }
 """The settings of a stage for which a part has no use."""
-_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    name: objective.function for name, objective in OBJECTIVES.items()
-}
 
 
 def check(recipe: Recipe) -> list[str]:
@@ -69,7 +65,7 @@ def _faults(recipe: Recipe) -> Iterator[str | None]:
     yield from _data_faults(recipe)
     yield from _model_faults(recipe)
     for name, stage in recipe.stage.items():
-        yield _said(partial(bind_objective, stage.objective, f"stage.{name}.objective"), "")
+        yield from _objective_faults(f"stage.{name}", stage)
         yield from _part_faults(recipe, f"stage.{name}", stage)
     for condition in recipe.evaluate.conditions:
         if condition not in CONDITIONS:
@@ -153,14 +149,25 @@ def _model_faults(recipe: Recipe) -> Iterator[str | None]:
             yield _said(partial(checkpoint, name), path)
 
 
-def _part_faults(recipe: Recipe, path: str, stage: Stage) -> Iterator[str]:
-    name = stage.objective["name"]
-    if name in _FUNCTIONS and _is_of_pairs(name) != (stage.part == "tower"):
-        takes = listed(filter(_is_of_pairs, _FUNCTIONS))
+def _objective_faults(path: str, stage: Stage) -> Iterator[str]:
+    try:
+        objective = bind_objective(stage.objective, f"{path}.objective")
+    except HaigaError as error:
+        yield str(error)
+        return
+    if _is_of_pairs(objective) != (stage.part == "tower"):
+        takes = listed(name for name, each in OBJECTIVES.items() if _is_of_pairs(each))
         yield (
-            f"{path}.objective.name: {name} does not train the part {stage.part!r}; the part "
-            f"'tower' takes {takes}, and no other part does"
+            f"{path}.objective.name: {stage.objective['name']} does not train the part "
+            f"{stage.part!r}; the part 'tower' takes {takes}, and no other part does"
         )
+
+
+def _is_of_pairs(objective: Objective) -> bool:
+    return bool(PAIR_COLUMNS & set(needs(objective.function)))
+
+
+def _part_faults(recipe: Recipe, path: str, stage: Stage) -> Iterator[str]:
     if (stage.part == "vlm") == (recipe.model.tower == FRESH):
         yield (
             f"{path}.part: the part 'vlm' is trained from two checkpoints that are there, 'tower' "
@@ -171,10 +178,6 @@ def _part_faults(recipe: Recipe, path: str, stage: Stage) -> Iterator[str]:
             yield f"{path}.{field}: the part {stage.part!r} has no use for it; leave it out"
     if stage.part == "vlm" and stage.augment is not None and not stage.pictures:
         yield f"{path}.augment: a stage without pictures has none to change; leave it out"
-
-
-def _is_of_pairs(objective: str) -> bool:
-    return bool(PAIR_COLUMNS & set(inspect.signature(_FUNCTIONS[objective]).parameters))
 
 
 def _paper_faults(recipe: Recipe) -> Iterator[str | None]:
@@ -215,11 +218,16 @@ def _room_faults(recipe: Recipe, picture: int) -> Iterator[str]:
                 f"be left; it is {stage.max_tokens}"
             )
     room = paper.positions(recipe.model)
-    if room is not None and picture + recipe.evaluate.max_new_tokens >= room:
-        yield (
-            f"evaluate.max_new_tokens: {recipe.evaluate.max_new_tokens} and a picture of {picture} "
-            f"do not fit in the language model's {room} positions"
-        )
+    answers = {"evaluate": recipe.evaluate.max_new_tokens}
+    for name, stage in recipe.stage.items():
+        if stage.rollout is not None:
+            answers[f"stage.{name}.rollout"] = stage.rollout.max_new_tokens
+    for path, answer in answers.items():
+        if room is not None and picture + answer >= room:
+            yield (
+                f"{path}.max_new_tokens: {answer} and a picture of {picture} do not fit in the "
+                f"language model's {room} positions"
+            )
 
 
 def _notes(recipe: Recipe) -> Iterator[str]:

@@ -16,6 +16,8 @@ HAIKU_LANGUAGES: Final = ("en", "ja")
 """Those whose syllables or morae `haiga.text` can count."""
 SOURCE_TASK: Final = "describe"
 """A source's own captions are groups of this task."""
+OWN_ANSWERS: Final = ("same", "mismatched")
+"""Rejected answers that are no other task's."""
 BASE: Final = "base"
 """The assembled model before its first stage."""
 _ANY_NAME: Final = ("x", "model.layers.0.mlp.weight", "multi_modal_projector.linear_1.bias")
@@ -44,6 +46,11 @@ def _stage_faults(stage: Mapping[str, Any]) -> Iterator[str]:
     batch, micro = stage.get("batch"), stage.get("micro_batch")
     if isinstance(batch, int) and isinstance(micro, int) and micro > batch:
         yield f".micro_batch: {micro} groups do not fit in a batch of {batch}"
+    if stage.get("rejected") in (tasks := _array(stage.get("tasks"))):
+        yield (
+            f".rejected: {stage['rejected']!r} is among its tasks ({listed(map(str, tasks))}), so "
+            'that every answer would be pulled both ways; name another, "mismatched" or "same"'
+        )
     rules = [rule for rule in _array(stage.get("trainable")) if len(_array(rule)) == 2]
     if rules and not _catches_all(rules[-1][0]):
         yield (
@@ -153,6 +160,9 @@ def _asked(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for task in _array(_table(section).get("tasks")):
             if isinstance(task, str):
                 yield f"{path}.tasks", task
+        rejected = _table(section).get("rejected")
+        if isinstance(rejected, str) and rejected not in OWN_ANSWERS:
+            yield f"{path}.rejected", rejected
     for task in _table(_table(recipe.get("curate")).get("texts")):
         yield f"curate.texts.{task}", task
 
