@@ -22,7 +22,7 @@ def together(home: Path, *words: str) -> tiny_runs.Said:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=400,
     )
     return tiny_runs.Said(done.returncode, done.stdout, done.stderr)
 

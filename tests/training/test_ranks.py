@@ -85,7 +85,7 @@ def start(folder: Path) -> list[subprocess.Popen]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     shared = {
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join(sys.path),
         "OMP_NUM_THREADS": "1",
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
@@ -106,7 +106,7 @@ def start(folder: Path) -> list[subprocess.Popen]:
 def test_two_ranks_are_one(tmp_path):
     ranks = start(tmp_path / "two")
     train(tmp_path / "one", 0, 1)
-    assert [process.wait(timeout=120) for process in ranks] == [0, 0]
+    assert [process.wait(timeout=300) for process in ranks] == [0, 0]
     for name in ("tokens", "towers"):
         one, two = (load_file(tmp_path / n / f"{name}.safetensors") for n in ("one", "two"))
         for key, value in one.items():

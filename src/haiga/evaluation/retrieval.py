@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer
 
 from haiga.errors import DataError
-from haiga.models.device import device
-from haiga.models.fit import load_image_processor, pixels
 from haiga.models.pictures import open_picture
+from haiga.models.towers import load_towers, picture_embeds, text_embeds
 from haiga.records import Group
 from haiga.statistics.intervals import wilson
 
@@ -34,7 +31,6 @@ def ranks(similarity: Float[Tensor, "N N"]) -> Int[Tensor, " N"]:
     return (similarity >= own).sum(dim=1)
 
 
-@torch.no_grad()
 def evaluate(
     tower: Path, groups: Sequence[Group], pictures: Mapping[str, bytes], seed: int = 0
 ) -> dict[str, Any]:
@@ -44,29 +40,18 @@ def evaluate(
 
     Raises:
         DataError: no held-out picture has a caption.
+        ModelError: `tower` holds no dual encoder.
     """
     pairs = [group for group in groups if len(group.pictures) == 1]
     if not pairs:
         raise DataError("No held-out picture has a caption of the task 'describe' to retrieve.")
-    model = AutoModel.from_pretrained(tower).eval().to(device())
-    tokenizer = AutoTokenizer.from_pretrained(tower)
-    processor = load_image_processor(tower)
-    length = model.config.text_config.max_position_embeddings
+    towers = load_towers(tower)
     seen, read = [], []
     for start in range(0, len(pairs), _BATCH):
         part = pairs[start : start + _BATCH]
         views = [open_picture(pictures[group.pictures[0].id]) for group in part]
-        tokens = tokenizer(
-            [group.answers[0].text for group in part],
-            padding="max_length",
-            max_length=length,
-            truncation=True,
-            return_tensors="pt",
-        ).to(model.device)
-        given = {"pixel_values": pixels(processor, views).to(model.device)}
-        seen.append(F.normalize(model.get_image_features(**given).pooler_output, dim=-1))
-        words = model.get_text_features(input_ids=tokens.input_ids).pooler_output
-        read.append(F.normalize(words, dim=-1))
+        seen.append(picture_embeds(towers, views))
+        read.append(text_embeds(towers, [group.answers[0].text for group in part]))
     similarity = torch.cat(seen) @ torch.cat(read).T
     directions = {"image_to_text": similarity, "text_to_image": similarity.T}
     return {

@@ -116,7 +116,8 @@ def _save(opened: Vlm, scores: bool, folder: Path) -> None:
 def language(material: Material) -> Job:
     """A causal language model alone, on groups without pictures."""
     tokenizer = AutoTokenizer.from_pretrained(material.start)
-    model = AutoModelForCausalLM.from_pretrained(material.start, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(material.start, dtype=torch.float32)
+    model.to(device())
     texts = [group for group in material.train if not group.pictures]
     held = [group for group in material.validation if not group.pictures]
     train, dropped = _rendered(texts, tokenizer, 0, material.stage)
