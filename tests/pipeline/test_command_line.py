@@ -126,6 +126,17 @@ def test_a_fault_is_a_sentence_on_stderr_and_exit_2(bare, words, text):
     assert not said.out
 
 
+def test_plan_counts_parts_stages_and_rules(bare):
+    said = tiny_runs.haiga(bare, "plan", "recipe.toml")
+    rows = [line.split("\t") for line in said.out.splitlines()]
+    assert ["positions a picture takes", "16"] in rows
+    # Two layers of r (in + out) of q, k, v, o, gate, up, down; and 32 -> 64 -> 64 with biases.
+    lora = 2 * 2 * (2 * (64 + 64) + 2 * (64 + 32) + 3 * (64 + 128))
+    assert ["sft", ".*lora_.*", f"{lora:,}"] in rows
+    assert ["sft", ".*multi_modal_projector.*", f"{32 * 64 + 64 + 64 * 64 + 64:,}"] in rows
+    assert said.code == 0
+
+
 def test_haiga_alone_prints_help(capfd):
     assert main([]) == 2
     said = capfd.readouterr()

@@ -80,6 +80,10 @@ def plan(counted: Plan) -> None:
         share = f"{stage.trainable / whole:.4%}"
         rows.append([stage.name, f"{stage.trainable:,}", f"{stage.total:,}", f"{whole:,}", share])
     show(["stage", "trainable", "of", "with the unused head", "share of the last"], rows)
+    rules = [
+        [stage.name, rule, f"{size:,}"] for stage in counted.stages for rule, size in stage.by_rule
+    ]
+    show(["stage", "rule", "parameters that fall to it"], rules)
 
 
 def show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from haiga.sources.base import Found, Source
+from haiga.sources.base import Found
 from haiga.sources.floating_world import floating_world
 from haiga.world import CAPTIONS_VERSION, PRINTER_VERSION
 
 SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
     "floating_world": floating_world,
 }
+"""Name -> `(seed, language, skip, *, options)`: what it finds, in an order that is always the same;
+the first `skip` things are already at home."""
 
 VERSIONS: dict[str, Mapping[str, int]] = {
     "floating_world": {"printer": PRINTER_VERSION, "captions": CAPTIONS_VERSION},
 }
 """Of what a source makes by itself; a folder of another version is not gone on with."""
 
-__all__ = ["SOURCES", "VERSIONS", "Found", "Source"]
+__all__ = ["SOURCES", "VERSIONS", "Found"]

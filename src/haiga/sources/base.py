@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,3 @@ class Found:
     language: str = "en"
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Title, artist, licence, truth: plain JSON values."""
-
-
-class Source(Protocol):
-    """Finds things, in an order that is always the same; `skip` are already at home."""
-
-    def __call__(self, seed: int, language: str, skip: int, /) -> Iterator[Found]: ...

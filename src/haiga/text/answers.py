@@ -95,11 +95,7 @@ def choice(text: str, letters: str = "ABCD", options: Sequence[str] = ()) -> str
     if len(bracketed) == 1:
         return bracketed.pop()
     closing = re.search(rf"(\w*)[\s(\[]+({one})[)\]\"'.!\s]*$", plain)
-    if (
-        closing
-        and len(bracketed | listed) < 2
-        and closing[1] not in ("", "not", "and", "or", "nor")
-    ):
+    if closing and len(bracketed | listed) < 2 and closing[1] not in JOINING:
         return closing[2]
     return _option(plain, letters, options)
 

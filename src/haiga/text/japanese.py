@@ -45,11 +45,6 @@ def count_kana(text: str) -> int:
     return sum(bool(KANA.fullmatch(char)) and char not in SMALL for char in text)
 
 
-def has_dictionary() -> bool:
-    """Whether the extra `ja` is installed, so that kanji outside the lexicon can be read."""
-    return _tagger() is not None
-
-
 @cache
 def bundled_readings() -> Mapping[str, str]:
     """The readings that come with haiga (`data/readings.tsv`): common words of haiku."""

@@ -28,11 +28,6 @@ def instructions(task: str, language: str) -> tuple[str, ...]:
     return tuple(line for line in path.read_text(encoding="utf-8").splitlines() if line)
 
 
-def known_tasks() -> frozenset[str]:
-    """Every task that has an instruction in some language."""
-    return frozenset(file.name.split(".")[0] for file in _FOLDER.glob("*.txt"))
-
-
 def draw_instruction(task: str, language: str, pick: Callable[[int], int]) -> str:
     """One of a task's instructions, chosen by `pick(count) -> index`."""
     choices = instructions(task, language)
