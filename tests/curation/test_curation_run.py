@@ -11,6 +11,7 @@ from PIL import Image
 
 from haiga.curation import captions, pictures, run
 from haiga.errors import DataError, StoreError, TeacherError
+from haiga.records import IMAGE, Answer, assistant, user
 from haiga.sources import Found
 from haiga.store import Folder, folder, read_groups
 from haiga.teachers import Response
@@ -148,6 +149,52 @@ def test_gathering_goes_on_after_its_last_shard(stages, monkeypatch):
     assert [row["id"] for row in stages.gather([])] == [thing.id for thing in things]
     last = _last(stages, "00_raw")
     assert last["done"] == last["total"] == 10
+
+
+def test_what_a_source_finds_at_fault_is_dropped_and_said(stages):
+    things = [_found(0), Found("row1", fault="empty file", meta={"url": "x"}), _found(2)]
+    assert [row["id"] for row in stages.gather(things)] == ["row0", "row2"]
+    manifest = stages.folder("00_raw").manifest()
+    assert (manifest.counts, manifest.reasons) == (
+        {"in": 3, "kept": 2, "dropped": 1},
+        {"empty file": 1},
+    )
+    (row,) = stages.folder("00_raw").dropped()
+    assert json.loads(row["meta"]) == {"url": "x"}
+    assert stages.events[-1]["text"] == (
+        "1 of the 3 things of the source cannot be used; the first, row1: empty file"
+    )
+
+
+def test_a_source_at_fault_in_everything_stops_the_gathering(stages):
+    with pytest.raises(DataError, match=r"8 of the first 8 things of the source failed.*lost"):
+        stages.gather([Found(f"row{n}", fault="lost") for n in range(8)])
+    assert stages.folder("00_raw").manifest() is None
+
+
+def test_rows_with_their_own_questions_may_share_a_picture(stages):
+    def asked(n, seed):
+        answers = (Answer((assistant(f"yes {n}"),)), Answer((assistant("no"),), "rejected", "x"))
+        return _found(
+            n, pictures=(_picture(seed),), caption="", prompt=(user(IMAGE, f"{n}?"),),
+            answers=answers,
+        )  # fmt: skip
+
+    stages.gather([asked(0, 7), asked(1, 7), asked(2, 8), _found(3)])
+    kept, dropped = stages.filter()
+    assert [row["cluster"] for row in kept] == ["row0", "row0", "row2", "row3"]
+    assert not dropped
+    stages.caption(None)
+    stages.check(chat=[lambda text, language: "a two" if "2" in text else None])
+    groups = {group.id: group for each in stages.finalise().values() for group in each}
+    assert set(groups) == {"row0/chat", "row1/chat", "row2/chat", "row3/describe"}
+    one = groups["row1/chat"]
+    assert one.prompt == (user(IMAGE, "1?"),)
+    assert [(a.kind, a.source, a.text) for a in one.answers] == [
+        ("chosen", "source", "yes 1"),
+        ("rejected", "x", "no"),
+    ]
+    assert [a.kind for a in groups["row2/chat"].answers] == ["rejected"]
 
 
 def test_a_changed_threshold_measures_nothing_again(stages, monkeypatch):

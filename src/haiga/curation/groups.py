@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from haiga.curation.rows import CHAT, own_answer, own_prompt
 from haiga.records import IMAGE, Answer, Group, Message, Picture, assistant, user
 from haiga.teachers.tasks import draw_instruction
 
@@ -24,17 +25,20 @@ def groups_of(row: Mapping[str, Any], seed: int) -> list[Group]:
     groups = []
     for task in dict.fromkeys(text["task"] for text in row["answers"]):
         id_ = f"{row['id']}/{task}"
-        rng = np.random.default_rng([seed, *id_.encode()])
-        instruction = draw_instruction(task, row["language"], partial(_any_of, rng))
-        answers = tuple(
-            Answer((assistant(text["text"]),), source=text["source"])
-            for text in row["answers"]
-            if text["task"] == task
-        )
+        texts = [text for text in row["answers"] if text["task"] == task]
+        if task == CHAT:
+            prompt, answers = own_prompt(row), tuple(map(own_answer, texts))
+        else:
+            rng = np.random.default_rng([seed, *id_.encode()])
+            instruction = draw_instruction(task, row["language"], partial(_any_of, rng))
+            prompt = (question(len(shown), instruction, meta.get("description", "")),)
+            answers = tuple(
+                Answer((assistant(text["text"]),), source=text["source"]) for text in texts
+            )
         groups.append(
             Group(
                 id=id_,
-                prompt=(question(len(shown), instruction, meta.get("description", "")),),
+                prompt=prompt,
                 answers=answers,
                 pictures=shown,
                 task=task,

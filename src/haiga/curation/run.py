@@ -19,6 +19,7 @@ from haiga.curation.asking import Spend, ask
 from haiga.curation.breaker import stop_if_most_fail
 from haiga.curation.groups import groups_of
 from haiga.curation.measurements import measured
+from haiga.curation.rows import own_texts, raw_row
 from haiga.curation.split import split
 from haiga.events import Sink
 from haiga.records import Group
@@ -38,7 +39,10 @@ def gather(
     """00_raw: everything that the source finds, its pictures stored once as they came.
 
     `found(skip)` goes on after the first `skip` things, so that an interrupted gathering loses at
-    most one shard of 256.
+    most one shard of 256. A thing that its source found at fault is dropped for that reason.
+
+    Raises:
+        DataError: of a shard's things every one is at fault.
     """
     if raw.is_complete("00_raw", options, {}):
         return
@@ -48,21 +52,21 @@ def gather(
         done = shard * SHARD
         things = found(done)
         while chunk := list(islice(things, SHARD)):
-            writer.write(shard, [_raw_row(thing, files) for thing in chunk], [])
+            faults = [thing.fault for thing in chunk if thing.fault]
+            if len(faults) == len(chunk):
+                stop_if_most_fail("things of the source", faults, len(chunk))
+            rows = [raw_row(thing, files) for thing in chunk]
+            writer.write(shard, *_parted(rows))
             shard += 1
             done += len(chunk)
             emit({"kind": "progress", "stage": "00_raw", "done": done})
     emit({"kind": "progress", "stage": "00_raw", "done": done, "total": done})
-
-
-def _raw_row(thing: Found, files: PictureFiles) -> Row:
-    return {
-        "id": thing.id,
-        "pictures": [files.add(data, suffix) for data, suffix in thing.pictures],
-        "caption": thing.caption,
-        "language": thing.language,
-        "meta": json.dumps(thing.meta, ensure_ascii=False),
-    }
+    if left := list(raw.dropped()):
+        text = (
+            f"{len(left)} of the {done} things of the source cannot be used; the first, "
+            f"{left[0]['id']}: {left[0]['reason']}"
+        )
+        emit({"kind": "warning", "stage": "00_raw", "text": text})
 
 
 def filter_rows(
@@ -141,7 +145,7 @@ def _verdicts(
     twins, clusters = duplicates.find(hashes, hamming)
     for at, twin, cluster in zip(standing, twins, clusters, strict=True):
         verdicts[at] = {"cluster": rows[standing[cluster]]["id"]}
-        if twin >= 0:
+        if twin >= 0 and not rows[at].get("conversation"):
             other = rows[standing[twin]]
             same = rows[at]["pictures"] == other["pictures"]
             reason = "same file as another" if same else f"near-duplicate (Hamming <= {hamming})"
@@ -198,8 +202,7 @@ def caption(
 
 def _with_texts(row: Row, texts: list[dict[str, str]], failures: list[str], calls: int) -> Row:
     row = {**row, "failures": failures, "quality": 1 - len(failures) / calls if calls else None}
-    if row["caption"] and not row["caption_fault"]:
-        texts = [{"task": "describe", "source": "source", "text": row["caption"]}, *texts]
+    texts = [*own_texts(row), *texts]
     if texts:
         return {**row, "answers": texts}
     if failures:
@@ -278,5 +281,10 @@ def _sweep(writer: Writer, rows: int, decide: Callable[[int], Row], size: int = 
         if writer.has(shard):
             continue
         decided = [decide(at) for at in range(start, min(start + size, rows))]
-        kept = [row for row in decided if "reason" not in row]
-        writer.write(shard, kept, [row for row in decided if "reason" in row])
+        writer.write(shard, *_parted(decided))
+
+
+def _parted(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows that stay, and those with a "reason"."""
+    kept = [row for row in rows if "reason" not in row]
+    return kept, [row for row in rows if "reason" in row]

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 from haiga.sources.base import Found
 from haiga.sources.floating_world import floating_world
+from haiga.sources.folder import folder
 from haiga.world import CAPTIONS_VERSION, PRINTER_VERSION
 
 SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
     "floating_world": floating_world,
+    "folder": folder,
 }
 """Name -> `(seed, language, skip, *, options)`: what it finds, in an order that is always the same;
 the first `skip` things are already at home."""

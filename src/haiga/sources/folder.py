@@ -1,0 +1,165 @@
+"""A folder of pictures, with captions beside them or in a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from haiga.errors import DataError
+from haiga.recipe.names import listed
+from haiga.sources.base import Found
+from haiga.sources.files import SUFFIXES, picture_at, walk
+from haiga.sources.rows import meta_of, read_table
+
+FILE_NAME: Final = "file_name"
+CAPTIONS: Final = ("caption", "text", "description")
+"""Where a caption is looked for when the recipe names no column."""
+_TABLES: Final = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+Words = tuple[str, dict[str, Any]]
+"""A caption, and what else is said."""
+
+
+def folder(
+    seed: int,
+    language: str,
+    skip: int,
+    *,
+    path: str,
+    caption: str = "",
+    meta: dict[str, str] | None = None,
+) -> Iterator[Found]:
+    """Every picture under a folder, in the order of the names; each is called by its own path.
+
+    A picture's words are those of the file beside it (`print.txt`, else `print.json`), else those
+    of `metadata.jsonl`, `.csv` or `.parquet` in its folder or one above it, which names it by
+    `file_name` as an imagefolder of `datasets` does. `caption` names the column or key that
+    holds the caption; `meta` is what is true of every picture, such as its licence.
+
+    Pictures that no table names are taken too. What a table names and is not there, a row or a file
+    beside a picture that cannot be read, and a link that leaves the folder, are each set aside.
+
+    Raises:
+        DataError: there is no such folder, no picture in it, or a table that cannot be used.
+    """
+    root = Path(path)
+    names = list(walk(root))
+    keys = (caption,) if caption else CAPTIONS
+    told = _told(root, [name for name, why in names if not why and _is_table(name)])
+    shown = [(name, why) for name, why in names if why or _suffix(name) in SUFFIXES]
+    if not any(not why for _, why in shown):
+        raise DataError(
+            f"There is no picture in {path}; pictures end in {listed(sorted(SUFFIXES))}."
+        )
+    files = {name for name, why in names if not why}
+    for name, why in shown[skip:]:
+        words = _words(root, name, files, keys, told.rows.get(name, {}))
+        yield _found(root, name, why, words, (language, meta))
+    there = {name for name, _ in names}
+    missing = [(name, "named in a table and not there") for name in told.rows if name not in there]
+    for name, why in [*missing, *told.faults][max(0, skip - len(shown)) :]:
+        yield Found(id=name, language=language, meta=dict(meta or {}), fault=why)
+
+
+def _is_table(name: str) -> bool:
+    return PurePosixPath(name).name in _TABLES
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _found(
+    root: Path,
+    name: str,
+    why: str,
+    words: Words | str,
+    common: tuple[str, Mapping[str, str] | None],
+) -> Found:
+    language, given = common
+    shown = why or picture_at(root, name)
+    if isinstance(words, str) or isinstance(shown, str):
+        fault = shown if isinstance(shown, str) else str(words)
+        return Found(id=name, language=language, meta=dict(given or {}), fault=fault)
+    data, _ = shown
+    text, said = words
+    return Found(
+        id=name,
+        pictures=((data, _suffix(name)),),
+        caption=text,
+        language=language,
+        meta={"file": name, **meta_of(said, (FILE_NAME,), given)},
+    )
+
+
+def _words(
+    root: Path, name: str, files: set[str], keys: tuple[str, ...], row: Mapping[str, Any]
+) -> Words | str:
+    """The caption of a picture and the rest that is said of it, or why that cannot be read."""
+    stem = name.removesuffix(PurePosixPath(name).suffix)
+    said = dict(row)
+    try:
+        if f"{stem}.json" in files:
+            beside = json.loads((root / f"{stem}.json").read_text(encoding="utf-8-sig"))
+            if not isinstance(beside, dict):
+                return "the .json beside it is no JSON object"
+            said |= beside
+        text = _caption(said, keys)
+        if f"{stem}.txt" in files:
+            text = (root / f"{stem}.txt").read_text(encoding="utf-8-sig").strip()
+    except (OSError, ValueError, RecursionError):
+        return "the words beside it cannot be read"
+    return text, said
+
+
+def _caption(said: dict[str, Any], keys: tuple[str, ...]) -> str:
+    """The caption, taken out of what is said."""
+    key = next((key for key in keys if isinstance(said.get(key), str) and said[key].strip()), None)
+    return "" if key is None else said.pop(key).strip()
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the tables say: of each file, by its name from the root, and what is wrong with them."""
+
+    rows: Mapping[str, Mapping[str, Any]]
+    faults: tuple[tuple[str, str], ...]
+
+
+def _told(root: Path, tables: list[str]) -> _Told:
+    rows: dict[str, Mapping[str, Any]] = {}
+    faults = []
+    for table in tables:
+        for number, row in enumerate(read_table(root / table), 1):
+            place = f"{table}:{number}"
+            if isinstance(row, str):
+                faults.append((place, row))
+                continue
+            if FILE_NAME not in row:
+                raise DataError(
+                    f"{root / table}: row {number} has no {FILE_NAME!r}; it has {listed(row)}. "
+                    f"Name the picture of each row by {FILE_NAME!r}, relative to the table."
+                )
+            name = _normal(PurePosixPath(table).parent / str(row[FILE_NAME]))
+            if name is None:
+                faults.append((place, "names a file outside the folder"))
+            elif name in rows:
+                faults.append((place, "names a file that another row names"))
+            else:
+                rows[name] = row
+    return _Told(rows, tuple(faults))
+
+
+def _normal(path: PurePosixPath) -> str | None:
+    """A path without "." and "..", or None where it leads out."""
+    parts: list[str] = []
+    for part in path.parts:
+        if part == "/" or (part == ".." and not parts):
+            return None
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
