@@ -86,11 +86,11 @@ def run(opened: Run, words: str) -> None:
     """Everything, from pictures to report; goes on where it stopped."""
     from haiga.pipeline import judge, ranks, tables
     from haiga.pipeline.data import make_data
-    from haiga.pipeline.models import make_base, train
+    from haiga.pipeline.models import prepare, train
 
     with ranks.first_ahead():
         make_data(opened)
-        make_base(opened)
+        prepare(opened)
     train(opened)
     if not ranks.alone():
         return
@@ -138,7 +138,7 @@ def train(opened: Run, words: str) -> None:
     from haiga.pipeline import models, ranks
 
     with ranks.first_ahead():
-        models.make_base(opened)
+        models.prepare(opened)
     models.train(opened)
     if ranks.alone():
         _say(f"Next: haiga evaluate {words}")

@@ -6,7 +6,7 @@ from haiga.errors import ModelError
 from haiga.models.pictures import open_picture
 from haiga.models.towers import load_towers, picture_embeds, text_embeds
 from haiga.records import Picture
-from haiga.rewards.clip import _opened, clip
+from haiga.rewards.clip import opened, clip
 from haiga.world.base import WEIGHTS
 from haiga.world.poets import POETS
 from haiga.world.printer import print_file
@@ -48,9 +48,9 @@ def test_words_on_the_picture_are_nearer_than_words_on_another(voice, least):
 
 
 def test_a_picture_is_looked_at_once():
-    _opened.cache_clear()
+    opened.cache_clear()
     values(["a", "b", "c"], [[SCENES[0].id]] * 3)
-    _, seen = _opened(TOWER)
+    _, seen = opened(TOWER)
     first = seen[SCENES[0].id]
     values(["d", "e"], [[SCENES[0].id], [SCENES[1].id]])
     assert seen[SCENES[0].id] is first

@@ -35,7 +35,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def judge(home):
-    models._opened.cache_clear()
+    models.opened.cache_clear()
     return str(home / "rm")
 
 
@@ -84,7 +84,7 @@ def test_a_picture_is_encoded_once_and_a_prompt_is_read_once(judge, monkeypatch)
     monkeypatch.setattr(branches, "hidden_states", spy)
     values([seeing(text, picture) for text in TEXTS for picture in ("p0", "p1")], judge)
     assert rows == [2]
-    seen = models._opened(judge).seen
+    seen = models.opened(judge).seen
     first = seen["p0"]
     values([seeing("again"), seeing("a third", "p2")], judge)
     assert seen["p0"] is first

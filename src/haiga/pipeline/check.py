@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from haiga.curation import captions, pictures
 from haiga.errors import HaigaError, RecipeError
-from haiga.evaluation.conditions import CONDITIONS
+from haiga.evaluation.conditions import CONDITIONS, Item
 from haiga.objectives import OBJECTIVES, Objective, needs
 from haiga.objectives.bind import bind_objective
 from haiga.pipeline.run import FRESH, checkpoint
@@ -22,6 +22,7 @@ from haiga.recipe.bind import bind, options
 from haiga.recipe.checks import SOURCE_TASK
 from haiga.recipe.names import did_you_mean, listed
 from haiga.recipe.schema import Recipe, Stage
+from haiga.records import user
 from haiga.sources import SOURCES
 from haiga.teachers import TEACHERS
 from haiga.teachers.tasks import instructions
@@ -183,12 +184,13 @@ def _part_faults(recipe: Recipe, path: str, stage: Stage) -> Iterator[str]:
 def _paper_faults(recipe: Recipe) -> Iterator[str | None]:
     """What only the models can tell: whether they fit together, and the rules on them."""
     # Here, because they bring transformers with them, which takes seconds.
-    from haiga.pipeline import learning
+    from haiga.pipeline import learned, learning
     from haiga.pipeline import plan as paper
 
     lacking = [
         fault for name, stage in recipe.stage.items() for fault in learning.faults(name, stage)
     ]
+    lacking = [*lacking, *learned.faults(recipe), *_style_faults(recipe)]
     if lacking:
         yield from lacking
         return
@@ -205,6 +207,24 @@ def _paper_faults(recipe: Recipe) -> Iterator[str | None]:
     for name in recipe.stage:
         yield _said(partial(paper.plan, recipe, (name,)), f"stage.{name}")
     yield from _room_faults(recipe, paper.plan(recipe, ()).picture_tokens)
+
+
+def _style_faults(recipe: Recipe) -> Iterator[str]:
+    """That other words can stand in the place of those that ask for the evaluated tasks."""
+    from haiga.pipeline import learning
+
+    if recipe.source is None:
+        return  # words that somebody else has written
+    items = [
+        Item(task, (user(instructions(task, recipe.language)[0]),), task=task,
+             language=recipe.language)
+        for task in learning.evaluated_tasks(recipe)
+    ]  # fmt: skip
+    for name in recipe.evaluate.conditions:
+        if CONDITIONS[name].tells == "style":
+            fault = _said(partial(CONDITIONS[name].transform, items, 0), "evaluate.conditions")
+            if fault is not None:
+                yield fault
 
 
 def _room_faults(recipe: Recipe, picture: int) -> Iterator[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 import transformers
 
-from haiga import events, store
+from haiga import events, rewards, store
 from haiga.evaluation import retrieval
 from haiga.evaluation.answerers import (
     answerer,
@@ -20,17 +20,27 @@ from haiga.evaluation.answerers import (
     random_projector,
     text_answerer,
 )
+from haiga.evaluation.checks import CHECKS, Check
 from haiga.evaluation.conditions import item_from
-from haiga.evaluation.run import Stage, read_answers
+from haiga.evaluation.pairs import evaluate_pairs, read_pairs
+from haiga.evaluation.run import Stage, Summary, read_answers
 from haiga.evaluation.run import evaluate as evaluate_answers
+from haiga.evaluation.style import STYLE, style_check
 from haiga.models.adapters import load_stage
 from haiga.models.assemble import Vlm
 from haiga.models.device import device
+from haiga.pipeline import learning
+from haiga.pipeline.critics import trusted
+from haiga.pipeline.learned import EVALUATING
+from haiga.pipeline.models import groups_of
 from haiga.pipeline.run import DATA, Run
 from haiga.recipe.load import dump
 from haiga.records import Group
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.report import write_report
+from haiga.rewards import REWARDS
+from haiga.store.files import write_json
+from haiga.training.preferences import two_sided
 
 _DESCRIBED = 400
 """Held-out descriptions that a language model alone is asked about."""
@@ -42,26 +52,17 @@ _Held: TypeAlias = Callable[[Callable[[], Vlm]], Vlm]
 
 
 def evaluate(run: Run) -> None:
-    """Every stage that answers pictures, under every condition; towers by retrieval."""
-    folder = run.folder / "evaluation"
+    """Every stage that answers pictures, under every condition; towers by retrieval, reward models
+    by held-out pairs."""
     towers = [name for name, stage in run.recipe.stage.items() if stage.part == "tower"]
     if towers:
         _retrieve(run, towers)
-    # One model in memory, whichever was asked last: an accelerator may not hold them all.
-    held: _Held = lru_cache(1)(lambda load: load())
-    stages = {name: _stage(run, name, held) for name in judged(run)}
-    if not stages:
-        return
-    section = run.recipe.evaluate
-    evaluate_answers(
-        stages,
-        [item_from(group) for group in _questions(run)],
-        folder,
-        conditions=section.conditions,
-        decoding=_decoding(run),
-        seed=run.recipe.seed,
-        emit=run.emit,
-    )
+    found = _answers(run) if judged(run) else {}
+    models = _reward_models(run)
+    if models:
+        found |= models
+        ordered = {name: found[name] for name in run.recipe.stage if name in found}
+        write_json(run.folder / "evaluation" / "summary.json", ordered)
 
 
 def report(run: Run) -> Path:
@@ -71,18 +72,15 @@ def report(run: Run) -> Path:
 
 def judged(run: Run) -> list[str]:
     """The stages that answer, in order."""
-    return [name for name, stage in run.recipe.stage.items() if stage.part != "tower"]
-
-
-def tasks(run: Run) -> tuple[str, ...]:
-    """What the held-out pictures are asked for."""
-    return run.recipe.evaluate.tasks or run.recipe.stage[judged(run)[-1]].tasks
+    return learning.answering(run.recipe)
 
 
 def next_command(run: Run) -> str:
     """What a person may want to do now."""
     stages = [
-        name for name, stage in run.recipe.stage.items() if stage.part == "vlm" and stage.pictures
+        name
+        for name in judged(run)
+        if run.recipe.stage[name].part == "vlm" and run.recipe.stage[name].pictures
     ]
     if not stages:
         return f"cp -r {run.folder / 'stages'} elsewhere, and name it under [model]"
@@ -91,8 +89,9 @@ def next_command(run: Run) -> str:
 
 def _questions(run: Run) -> list[Group]:
     """The held-out groups that are asked: with pictures, or described where there are no eyes."""
-    groups = store.read_groups(run.data("04_final").path, "held_out", tasks(run))
-    if run.recipe.stage[judged(run)[-1]].part == "language":
+    tasks = learning.evaluated_tasks(run.recipe)
+    groups = store.read_groups(run.data("04_final").path, "held_out", tasks)
+    if "vlm" not in {stage.part for stage in run.recipe.stage.values()}:
         described = [group for group in groups if group.meta.get("description")]
         return described[:_DESCRIBED]
     return [group for group in groups if group.pictures]
@@ -136,6 +135,53 @@ def _stage(run: Run, name: str, held: _Held) -> Stage:
     return replace(stage, conditions=("blind",))
 
 
+def _answers(run: Run) -> Summary:
+    # One model in memory, whichever was asked last: an accelerator may not hold them all.
+    held: _Held = lru_cache(1)(lambda load: load())
+    return evaluate_answers(
+        {name: _stage(run, name, held) for name in judged(run)},
+        [item_from(group) for group in _questions(run)],
+        run.folder / "evaluation",
+        conditions=run.recipe.evaluate.conditions,
+        checks=_checks(run),
+        decoding=_decoding(run),
+        seed=run.recipe.seed,
+        emit=run.emit,
+    )
+
+
+def _checks(run: Run) -> dict[str, Check]:
+    if run.recipe.critic is None:
+        return CHECKS
+    return {**CHECKS, STYLE: style_check(run.critic(EVALUATING))}
+
+
+def _reward_models(run: Run) -> Summary:
+    """What reward models say of held-out pairs, the kind that each was trained on."""
+    final = run.data("04_final")
+    pictures = store.FinalPictures(final.path)
+    found: Summary = {}
+    for name, stage in run.recipe.stage.items():
+        if not learning.is_reward_model(name, stage):
+            continue
+        assert stage.rejected is not None, "the recipe's checks ask for it"
+        groups, _ = two_sided(
+            groups_of(final, "held_out", stage), stage.rejected, stage.tasks, run.recipe.seed
+        )
+        scores = evaluate_pairs(
+            name,
+            store.require_manifest(run.stage(name)).fingerprint,
+            groups,
+            partial(REWARDS["reward_model"], model=str(run.stage(name) / "model")),
+            run.folder / "evaluation",
+            pictures=pictures,
+            seed=run.recipe.seed,
+        )
+        rewards.forget()
+        found[name] = {"pairs": scores}
+    return found
+
+
 def _retrieve(run: Run, towers: list[str]) -> None:
     groups = store.read_groups(run.data("04_final").path, "held_out", ["describe"])
     groups = [group for group in groups if group.pictures][:_GALLERY]
@@ -151,7 +197,7 @@ def _retrieve(run: Run, towers: list[str]) -> None:
 def facts(run: Run) -> RunFacts:
     """Everything that the report shows, gathered from the run's folder."""
     folder = run.folder / "evaluation"
-    answers = read_answers(folder)
+    answers, summary = read_answers(folder), _json(folder / "summary.json") or {}
     groups = _questions(run)
     pictures = store.FinalPictures(run.data("04_final").path)
     shown = {group.id: pictures[group.pictures[0].id] for group in groups if group.pictures}
@@ -163,7 +209,9 @@ def facts(run: Run) -> RunFacts:
         recipe=run.recipe.model_dump(mode="json", exclude_none=True),
         manifests=[manifest for manifest in manifests if manifest is not None],
         events={name: events.read(run.stage(name) / "events.jsonl") for name in run.recipe.stage},
-        summary=_json(folder / "summary.json") or {},
+        summary={name: cells for name, cells in summary.items() if name in judged(run)},
+        critics=trusted(run),
+        reward_models=read_pairs(folder),
         comparisons=_json(folder / "comparisons.json") or (),
         answers={name: answers[name] for name in judged(run) if name in answers},
         pictures=shown,

@@ -11,7 +11,7 @@ from haiga.errors import HaigaError
 from haiga.objectives import needs
 from haiga.objectives.bind import bind_objective
 from haiga.recipe.bind import bind
-from haiga.recipe.schema import Rollout, Stage
+from haiga.recipe.schema import Recipe, Rollout, Stage
 from haiga.rewards.combine import parts
 from haiga.training.advantage import ADVANTAGES
 from haiga.training.forward import wanted
@@ -25,6 +25,28 @@ def columns(name: str, stage: Stage) -> frozenset[str]:
     """All columns that the stage's objective is computed from."""
     objective = bind_objective(stage.objective, f"stage.{name}.objective")
     return wanted(needs(objective.function))
+
+
+def is_reward_model(name: str, stage: Stage) -> bool:
+    """Whether what the stage trains gives scores and no answers."""
+    return "answer_rewards" in columns(name, stage)
+
+
+def answering(recipe: Recipe) -> list[str]:
+    """The stages whose models answer, in order: no towers, and no reward models."""
+    return [
+        name
+        for name, stage in recipe.stage.items()
+        if stage.part != "tower" and not is_reward_model(name, stage)
+    ]
+
+
+def evaluated_tasks(recipe: Recipe) -> tuple[str, ...]:
+    """What the held-out pictures are asked for: as the recipe says, or what was learned last."""
+    last = (answering(recipe) or list(recipe.stage))[-1:]
+    return recipe.evaluate.tasks or tuple(
+        task for name in last for task in recipe.stage[name].tasks
+    )
 
 
 def faults(name: str, stage: Stage) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The base of a run, and its stages one after another; what is complete is not touched."""
+"""The base of a run, its critics, and its stages in order; what is complete is not touched."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from haiga import store
+from haiga import rewards, store
 from haiga.events import Event, Sink
 from haiga.models.adapters import save_base
 from haiga.models.assemble import assemble
 from haiga.models.device import ranks
+from haiga.pipeline.critics import make_critics
+from haiga.pipeline.learned import resolved
+from haiga.pipeline.learning import is_reward_model
 from haiga.pipeline.run import FRESH, Run, checkpoint
 from haiga.pipeline.standing import of_base, of_stage
 from haiga.recipe.schema import Stage
@@ -24,6 +27,12 @@ from haiga.world import base as world_base
 _TOKENIZER_TEXTS = 20_000
 _BEAT = 5.0
 """Seconds of work that a kill may leave uncounted."""
+
+
+def prepare(run: Run) -> None:
+    """What stages need beside the data: the base that they start from, and critics that reward."""
+    make_base(run)
+    make_critics(run)
 
 
 def make_base(run: Run) -> None:
@@ -67,10 +76,10 @@ def train_one(run: Run, name: str) -> None:
     stage = run.recipe.stage[name]
     final = run.data("04_final")
     material = Material(
-        stage=stage,
+        stage=resolved(run, name),
         start=run.start_of(stage),
-        train=_groups(final, "train", stage),
-        validation=_groups(final, "validation", stage),
+        train=groups_of(final, "train", stage),
+        validation=groups_of(final, "validation", stage),
         pictures=store.FinalPictures(final.path),
         features=run.folder / "features",
         references=run.folder / "references",
@@ -79,7 +88,7 @@ def train_one(run: Run, name: str) -> None:
     )
     train_stage(name, material, plan.folder)
     if ranks().is_main_process:
-        if stage.part == "vlm":
+        if stage.part == "vlm" and not is_reward_model(name, stage):
             mark(plan.folder, stage.tasks[0], run.recipe.language, control=not stage.pictures)
         store.complete(*plan, seconds=time.monotonic() - began)
     ranks().wait_for_everyone()
@@ -100,7 +109,8 @@ def _timed(emit: Sink, folder: Path, began: float) -> Sink:
     return sink
 
 
-def _groups(final: store.Folder, split: str, stage: Stage) -> list[Group]:
+def groups_of(final: store.Folder, split: str, stage: Stage) -> list[Group]:
+    """What a stage reads of a split: its tasks', and those whose answers it is to leave."""
     tasks = list(stage.tasks)
     if stage.rejected not in (None, *preferences.OWN):
         tasks.append(str(stage.rejected))

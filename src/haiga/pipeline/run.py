@@ -44,6 +44,14 @@ class Run:
     def stage(self, name: str) -> Path:
         return self.folder / "stages" / name
 
+    @property
+    def critics(self) -> Path:
+        """The critics of style, and how far each can be trusted."""
+        return self.folder / "critics"
+
+    def critic(self, name: str) -> Path:
+        return self.critics / f"{name}.safetensors"
+
     def start_of(self, stage: Stage) -> Path:
         """The model folder that a stage starts from."""
         if stage.starts_from is not None:

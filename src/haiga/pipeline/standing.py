@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from haiga import store
 from haiga.errors import StoreError
 from haiga.pipeline.data import make_data
+from haiga.pipeline.learned import needed
 from haiga.pipeline.run import DATA, FRESH, Run
 from haiga.store import Folder
 
@@ -23,6 +24,15 @@ class Plan(NamedTuple):
     stage: str
     options: Mapping[str, Any]
     parents: Mapping[str, str]
+
+
+def of_critics(run: Run) -> Plan:
+    """The plan of the critics of style, where the recipe has them."""
+    section = run.recipe.critic
+    assert section is not None, "asked for where the recipe has critics only"
+    options = section.model_dump(mode="json")
+    options |= {"language": run.recipe.language, "seed": run.recipe.seed}
+    return Plan(run.critics, "critics", options, {"04_final": run.data("04_final").fingerprint()})
 
 
 def of_base(run: Run) -> Plan:
@@ -41,6 +51,8 @@ def of_stage(run: Run, name: str) -> Plan:
         "04_final": run.data("04_final").fingerprint(),
         "start": store.require_manifest(start).fingerprint,
     }
+    for asked, part in needed(stage).items():
+        parents[asked] = store.require_manifest(run.folder / part).fingerprint
     options = {**stage.model_dump(mode="json"), "seed": run.recipe.seed}
     return Plan(run.stage(name), "stage", options, parents)
 
@@ -137,9 +149,11 @@ def _models(run: Run, data: bool) -> dict[str, bool]:
     fresh = run.recipe.model.tower == FRESH
     base = (data or not fresh) and store.is_complete(*of_base(run), rebuild=run.rebuild)
     parts = {"base": base}
+    if run.recipe.critic is not None:
+        parts["critics"] = data and store.is_complete(*of_critics(run), rebuild=run.rebuild)
     for name, stage in run.recipe.stage.items():
         start = f"stages/{stage.starts_from}" if stage.starts_from else "base"
-        ready = data and parts[start]
+        ready = data and all(parts[part] for part in (start, *needed(stage).values()))
         parts[f"stages/{name}"] = ready and store.is_complete(
             *of_stage(run, name), rebuild=run.rebuild
         )

@@ -35,6 +35,7 @@ def faults(recipe: Mapping[str, Any]) -> list[str]:
         stage = _table(stages[name])
         found += [f"stage.{name}{fault}" for fault in _stage_faults(stage)]
         found += _start_faults(name, stage, stages)
+    found += _critic_faults(recipe)
     return [*found, *_split_faults(recipe), *_teach_faults(recipe), *_task_faults(recipe)]
 
 
@@ -106,6 +107,12 @@ def _parent_faults(
         )
 
 
+def _critic_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
+    styles = _array(_table(recipe.get("critic")).get("styles"))
+    if len(styles) == 1 or len(set(map(str, styles))) < len(styles):
+        yield "critic.styles: a critic tells styles apart; name two or more, each once"
+
+
 def _split_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
     """Faults that would show when all is trained and the pictures held out are asked for."""
     held_out = _table(recipe.get("split")).get("held_out")
@@ -165,6 +172,9 @@ def _asked(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"{path}.rejected", rejected
     for task in _table(_table(recipe.get("curate")).get("texts")):
         yield f"curate.texts.{task}", task
+    for task in _array(_table(recipe.get("critic")).get("styles")):
+        if isinstance(task, str):
+            yield "critic.styles", task
 
 
 def _catches_all(pattern: Any) -> bool:

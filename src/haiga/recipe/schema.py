@@ -111,6 +111,14 @@ class Split(_Section):
     """The recipe's seed where none is given."""
 
 
+class Critic(_Section):
+    """Two critics of style, alike and made of texts on different pictures: one may reward, as
+    "critic:rewarding", the other evaluates."""
+
+    styles: SomeWords
+    """Tasks: their texts in the training split, in the recipe's language, are the examples."""
+
+
 class Model(_Section):
     """The two checkpoints that are joined, and how pictures enter them."""
 
@@ -254,6 +262,7 @@ class Recipe(_Section):
         if isinstance(split, Split):
             split = split.model_dump()
         if isinstance(split, Mapping) and split.get("seed") is None and type(seed) is int:
+    critic: Critic | None = None
             return {**data, "split": {**split, "seed": seed}}
         return data
 

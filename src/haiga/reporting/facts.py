@@ -27,6 +27,10 @@ class RunFacts:
         default_factory=dict
     )
     """Stage -> condition -> check -> mean, low, high, n; stages in the order of training."""
+    critics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Critic of style -> how far it can be trusted, as `rewards.reliability` has it."""
+    reward_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Stage -> what it says of held-out pairs, as `evaluation.pairs` has it."""
     comparisons: Sequence[Mapping[str, Any]] = ()
     """The rows of `evaluation/comparisons.json`."""
     answers: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)

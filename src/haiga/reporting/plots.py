@@ -1,4 +1,4 @@
-"""The report's three figures, as SVG.
+"""The report's figures, as SVG.
 
 One accent (Prussian blue) for what matters, greys for the rest. No meaning hangs on colour alone:
 markers differ by shape, series carry their names.
@@ -185,6 +185,38 @@ def funnel(manifests: Sequence[Manifest]) -> bytes | None:
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         return _svg(figure)
+
+
+def reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes | None:
+    """How often a judge is right against how sure it is: a panel per judge, a point per bin.
+
+    A bin has "confidence", "accuracy" and "n"; a point's area is its share of the texts or pairs.
+    """
+    if not curves:
+        return None
+    with mpl.rc_context(STYLE):
+        columns = max(3, min(4, len(curves)))
+        figure, panels = _panels(-(-len(curves) // columns), columns, 2.8)
+        for panel, (name, curve) in zip(panels, curves.items(), strict=False):
+            _reliability_panel(panel, name, curve)
+        for panel in panels[len(curves) :]:
+            panel.set_visible(False)
+        return _svg(figure)
+
+
+def _reliability_panel(panel: Axes, name: str, curve: Sequence[Mapping[str, Any]]) -> None:
+    sure, right, counts = ([each[key] for each in curve] for key in ("confidence", "accuracy", "n"))
+    areas = [12 + 160 * count / sum(counts) for count in counts]
+    panel.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
+    panel.plot(sure, right, color=ACCENT, linewidth=1.2)
+    panel.scatter(sure, right, s=areas, color=ACCENT, zorder=3, clip_on=False)
+    panel.set(title=name, xlabel="how sure", ylabel="how often right", xlim=(0, 1), ylim=(0, 1))
+    panel.set_aspect("equal")
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_locator(MaxNLocator(4))
+        axis.set_major_formatter(PercentFormatter(1))
+    panel.grid(color=FAINT, linewidth=0.5)
+    panel.set_axisbelow(True)
 
 
 def _panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:

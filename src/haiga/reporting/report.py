@@ -20,6 +20,7 @@ from PIL import Image
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.compare import PRIMARY
 from haiga.evaluation.conditions import CONDITIONS
+from haiga.evaluation.style import SENTENCE, STYLE
 from haiga.models.pictures import open_picture
 from haiga.reporting import plots, words
 from haiga.reporting.facts import RunFacts
@@ -120,8 +121,16 @@ def _figures(run: RunFacts) -> dict[str, str | None]:
         "funnel": plots.funnel(run.manifests),
         "losses": plots.loss_curves(run.events),
         "forest": plots.forest(run.summary),
+        "reliability": plots.reliability(_curves(run)),
     }
     return {name: _uri("image/svg+xml", svg) if svg else None for name, svg in made.items()}
+
+
+def _curves(run: RunFacts) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """The reliability curves of critics and of reward models."""
+    critics = {f"critic: {name}": found["curve"] for name, found in run.critics.items()}
+    models = {f"reward model: {name}": found["curve"] for name, found in run.reward_models.items()}
+    return critics | models
 
 
 def _shown_checks(run: RunFacts) -> dict[str, str]:
@@ -129,7 +138,8 @@ def _shown_checks(run: RunFacts) -> dict[str, str]:
     held = {
         c for conditions in run.summary.values() for cells in conditions.values() for c in cells
     }
-    return {name: check.sentence for name, check in CHECKS.items() if name in held}
+    sentences = {name: check.sentence for name, check in CHECKS.items()} | {STYLE: SENTENCE}
+    return {name: sentence for name, sentence in sentences.items() if name in held}
 
 
 def _comparisons(run: RunFacts) -> dict[str, dict[str, list[Mapping[str, Any]]]]:

@@ -28,7 +28,7 @@ def clip(samples: Sequence[Sample], *, model: str) -> list[Scored]:
     """
     from haiga.models.towers import picture_embeds, text_embeds  # transformers: others need it not
 
-    towers, seen = _opened(model)
+    towers, seen = opened(model)
     faults = look(samples, seen, partial(picture_embeds, towers))
     texts = text_embeds(towers, [sample.text for sample in samples])
     scored = []
@@ -43,7 +43,7 @@ def clip(samples: Sequence[Sample], *, model: str) -> list[Scored]:
 
 
 @lru_cache(maxsize=2)
-def _opened(model: str) -> tuple[Towers, dict[str, Tensor]]:
+def opened(model: str) -> tuple[Towers, dict[str, Tensor]]:
     """The towers, and the embeddings of the pictures that they have seen, by id."""
     from haiga.models.towers import load_towers
 

@@ -50,7 +50,7 @@ def reward_model(samples: Sequence[Sample], *, model: str, centred: bool = False
     Raises:
         ModelError: the folder holds no reward model.
     """
-    judge = _opened(str(Path(model).resolve()))
+    judge = opened(str(Path(model).resolve()))
     scored = _scored(judge, samples)
     if not centred:
         return scored
@@ -145,7 +145,8 @@ def _joined(rows: Sequence[Rendered]) -> Rendered:
 
 
 @lru_cache(maxsize=1)
-def _opened(model: str) -> Judge:
+def opened(model: str) -> Judge:
+    """The reward model of a folder, read once, on this process's device."""
     from haiga.models.adapters import load_stage
     from haiga.models.device import device
     from haiga.models.score import score_head

@@ -37,8 +37,8 @@ class Reliability:
     f1: Score
     """The mean of the styles' F1."""
     accuracy: Score
-    calibration_error: float
-    """The mean distance of accuracy from confidence (ECE, Naeini et al. 2015), over `curve`."""
+    calibration_error: Score
+    """The mean distance of accuracy from confidence, over `curve`."""
     curve: tuple[Bin, ...]
     """Ten equal widths of confidence, the lowest first, without empty ones."""
     ceiling: dict[str, Score]
@@ -59,14 +59,12 @@ def reliability(
         DataError: no text, or a style that the critic does not know.
     """
     shares, truth = probabilities(critic, texts), _places(critic, styles)
-    called = shares.argmax(axis=1)
-    curve = reliability_curve(shares.max(axis=1), called == truth)
+    called, sure = shares.argmax(axis=1), shares.max(axis=1)
     return Reliability(
         f1=macro_f1(called, truth, clusters, seed=seed),
         accuracy=bootstrap_mean(called == truth, clusters, seed=seed),
-        calibration_error=sum(each.n * abs(each.accuracy - each.confidence) for each in curve)
-        / len(texts),
-        curve=curve,
+        calibration_error=calibration_error(sure, called == truth, clusters, seed=seed),
+        curve=reliability_curve(sure, called == truth),
         ceiling=style_scores(critic, texts, styles, clusters, seed=seed),
     )
 
@@ -92,7 +90,7 @@ def style_scores(
     for place in np.unique(truth):
         chosen = np.flatnonzero(truth == place).tolist()
         groups = None if clusters is None else [clusters[at] for at in chosen]
-        scores[critic.styles[place]] = bootstrap_mean(own[chosen], groups, seed=seed)
+        scores[critic.styles[place]] = _share(bootstrap_mean(own[chosen], groups, seed=seed))
     return scores
 
 
@@ -114,18 +112,44 @@ def macro_f1(
     below = 1.0 * (called == kinds) + (truth == kinds)
     ratios, totals = above.sum(1) / below.sum(1), below.sum(1)
     moves = ((above - ratios[:, None] * below) / totals[:, None]).mean(axis=0) * len(truth)
-    score = bootstrap_mean(ratios.mean() + moves, clusters, seed=seed)
-    return replace(score, low=max(0.0, score.low), high=min(1.0, score.high))
+    return _share(bootstrap_mean(ratios.mean() + moves, clusters, seed=seed))
+
+
+def calibration_error(
+    confidence: Float[Array, " N"],
+    right: Bool[Array, " N"],
+    clusters: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+) -> Score:
+    """The mean distance of accuracy from confidence, bin by bin (ECE, Naeini et al. 2015).
+
+    It is the mean of the texts' (right - confidence), each with the sign that its bin has in all;
+    with the signs held, its interval is that of a mean. Of few texts it is too large: chance alone
+    moves every bin away from its confidence.
+    """
+    gaps, bins = right - confidence, _bins(confidence)
+    signs = np.sign(np.bincount(bins, gaps, minlength=BINS))
+    return _share(bootstrap_mean(signs[bins] * gaps, clusters, seed=seed))
 
 
 def reliability_curve(confidence: Float[Array, " N"], right: Bool[Array, " N"]) -> tuple[Bin, ...]:
     """Accuracy against confidence in ten equal widths of confidence."""
-    at = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    at = _bins(confidence)
     return tuple(
         Bin(float(confidence[at == bin].mean()), float(right[at == bin].mean()), int(n))
         for bin, n in enumerate(np.bincount(at, minlength=BINS))
         if n
     )
+
+
+def _bins(confidence: Float[Array, " N"]) -> Int[Array, " N"]:
+    return np.minimum((confidence * BINS).astype(int), BINS - 1)
+
+
+def _share(score: Score) -> Score:
+    """The score of something that lies between 0 and 1, and its interval with it."""
+    return replace(score, low=max(0.0, score.low), high=min(1.0, score.high))
 
 
 def _places(critic: Critic, styles: Sequence[str]) -> Int[Array, " N"]:

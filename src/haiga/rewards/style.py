@@ -24,7 +24,7 @@ def style(samples: Sequence[Sample], *, critic: str, style: str = "") -> list[Sc
     """
     from haiga.rewards.critic import probabilities  # scikit-learn, which other rewards do not need
 
-    heard = _critic(Path(critic).resolve())
+    heard = opened(Path(critic).resolve())
     shares = probabilities(heard, [sample.text for sample in samples])
     scored = []
     for sample, row in zip(samples, shares, strict=True):
@@ -38,7 +38,8 @@ def style(samples: Sequence[Sample], *, critic: str, style: str = "") -> list[Sc
 
 
 @lru_cache(maxsize=8)
-def _critic(path: Path) -> Critic:
+def opened(path: Path) -> Critic:
+    """The critic, read once."""
     from haiga.rewards.critic import load
 
     return load(path)
