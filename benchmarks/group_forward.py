@@ -43,33 +43,34 @@ from haiga.models.embeddings import tower_features
 
 ROWS, PREFIX, ANSWER, ANSWERS = 8, 236, 32, 2
 PATCHES, IMAGE_ID, BETA = 196, 31_999, 0.1
-TEXT = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 8}
+TOWER = {
+    "hidden_size": 192,
+    "intermediate_size": 768,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 3,
+    "image_size": 224,
+    "patch_size": 16,
+    "vision_use_head": False,
+}
+TEXT = {
+    "vocab_size": 32_000,
+    "hidden_size": 512,
+    "intermediate_size": 2048,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": True,
+}
 TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 WAYS, WORKS = ("groups", "plain"), ("sft", "pair")
 
 
 def build() -> Any:
     torch.manual_seed(0)
-    tower = SiglipVisionConfig(
-        hidden_size=192,
-        intermediate_size=768,
-        num_hidden_layers=6,
-        num_attention_heads=3,
-        image_size=224,
-        patch_size=16,
-        vision_use_head=False,
-    )
-    text = Qwen2Config(
-        vocab_size=32_000,
-        num_attention_heads=8,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        **TEXT,
-    )
     model = LlavaForConditionalGeneration(
         LlavaConfig(
-            vision_config=tower,
-            text_config=text,
+            vision_config=SiglipVisionConfig(**TOWER),
+            text_config=Qwen2Config(**TEXT),
             image_token_index=IMAGE_ID,
             vision_feature_select_strategy="full",
             vision_feature_layer=-1,
@@ -113,23 +114,25 @@ def group_step(model: Any, batch: GroupBatch, pixels: Tensor, work: str) -> Call
     return lambda: objective(work, token_logps(model, batch, features), batch, reference)
 
 
+def everywhere(model: Any, rows: GroupBatch, pixels: Tensor) -> Tensor:
+    """Log-probs of the targets of plain rows, the trainers' way: every position against its next
+    token, and a choice afterwards. One picture a row."""
+    given = {"input_ids": rows.input_ids, "attention_mask": torch.ones_like(rows.input_ids)}
+    logits = model(**given, pixel_values=pixels, use_cache=False).logits
+    lines = logits[:, :-1].float().log_softmax(-1)
+    every = lines.gather(2, rows.input_ids[:, 1:, None])[..., 0]
+    return F.pad(every, (0, 1)).flatten()[rows.sources]
+
+
 def plain_step(model: Any, batch: GroupBatch, pixels: Tensor, work: str) -> Callable[[], Tensor]:
     rows, pictures = unshared(batch)
-
-    def logps() -> Tensor:
-        given = {"input_ids": rows.input_ids, "attention_mask": torch.ones_like(rows.input_ids)}
-        logits = model(**given, pixel_values=pixels[pictures], use_cache=False).logits
-        # Every position against its next token, and a mask afterwards: the trainers' way.
-        lines = logits[:, :-1].float().log_softmax(-1)
-        every = lines.gather(2, rows.input_ids[:, 1:, None])[..., 0]
-        return every[:, PREFIX - 1 :].flatten()
 
     def step() -> Tensor:
         reference = None
         if work == "pair":
             with torch.no_grad(), model.disable_adapter():
-                reference = logps()
-        return objective(work, logps(), batch, reference)
+                reference = everywhere(model, rows, pixels[pictures])
+        return objective(work, everywhere(model, rows, pixels[pictures]), batch, reference)
 
     return step
 
