@@ -42,8 +42,8 @@ PAIR_COLUMNS: Final = frozenset(
 """Columns of pictures beside captions: the part 'tower' computes these and no others."""
 UNREAD: Final[Mapping[str, tuple[str, ...]]] = {
     "vlm": (),
-    "tower": ("adapter", "answers", "max_tokens", "overflow", "pictures", "sample_every"),
-    "language": ("adapter", "augment", "sample_every"),
+    "tower": ("adapter", "answers", "max_tokens", "overflow", "pictures", "sample_every", "watch"),
+    "language": ("adapter", "augment", "sample_every", "watch"),
 }
 """The settings of a stage for which a part has no use."""
 

@@ -34,6 +34,10 @@ def sentence(event: Event) -> str | None:
                 f"step {event['step']}: validation loss {event['loss']:.4f}, "
                 f"training {event['train_loss']:.4f}"
             )
+        case "look":
+            return f"step {event['step']}: {look(event)}"
+        case "stopped" | "kept":
+            return str(event["text"])
         case "shared_prefix":
             return f"shared prefix against plain passes: {event['max_difference']:.1e} in log-prob"
         case "answers":
@@ -45,6 +49,18 @@ def sentence(event: Event) -> str | None:
         case "finished":
             return f"{event['step']} steps in {time_left(event['seconds'])}"
     return None
+
+
+def look(event: Event) -> str:
+    """What the model writes now, in a line: shares in per cent, log-probabilities in nats."""
+    shares = {"read": "parsed", "in form": "form", "named truly": "named", "distinct": "distinct"}
+    said = [f"{event[of]:.0%} {name}" for name, of in shares.items() if of in event]
+    said.append(f"{event['words']:.1f} words")
+    if "desirable" in event:
+        said.append(f"desirable {event['desirable']:.1f}")
+    if "kl" in event:
+        said.append(f"{event['kl']:.1f} from the start")
+    return "writes " + ", ".join(said)
 
 
 def time_left(seconds: float) -> str:

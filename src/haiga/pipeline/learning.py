@@ -71,6 +71,8 @@ def faults(name: str, stage: Stage) -> Iterator[str]:
             f"{path}.augment: the reference has seen each picture once, as it is; leave it out, or "
             "choose an objective without a reference"
         )
+    if stage.watch and "token_logps" not in used:
+        yield f"{path}.watch: {what} does not change what the model writes; leave it out"
     yield from _rollout_faults(path, what, stage, used)
 
 

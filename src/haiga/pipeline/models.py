@@ -86,11 +86,13 @@ def train_one(run: Run, name: str) -> None:
         seed=run.recipe.seed,
         emit=_timed(lambda event: run.emit({**event, "stage": name}), plan.folder, began),
     )
-    train_stage(name, material, plan.folder)
+    said = train_stage(name, material, plan.folder)
     if ranks().is_main_process:
         if stage.part == "vlm" and not is_reward_model(name, stage):
             mark(plan.folder, stage.tasks[0], run.recipe.language, control=not stage.pictures)
-        store.complete(*plan, seconds=time.monotonic() - began)
+        seconds = time.monotonic() - began
+        store.complete(*plan, seconds=seconds, notes=[said] if said else [])
+    rewards.forget()
     ranks().wait_for_everyone()
 
 

@@ -169,6 +169,20 @@ class Rollout(_Section):
     """Optimiser steps into which each of these times is cut."""
 
 
+class Watch(_Section):
+    """How a stage is watched: what it writes to held-out prompts, looked at again and again."""
+
+    every: Count | None = None
+    """Steps from look to look; None: a twelfth of the stage, and never so few that looking would
+    take more than a twentieth of its time."""
+    pictures: Count = 32
+    """Held-out prompts that are answered."""
+    stop: bool = True
+    """Whether a rule that keeps speaking ends the stage; else it only warns."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights a stage that ran to its end keeps. One that was stopped keeps the best."""
+
+
 class Stage(_Section):
     """One training: which part, from where, on which groups, towards what."""
 
@@ -187,6 +201,8 @@ class Stage(_Section):
     """Whether another picture's answer hangs beside each group's own, for KTO's KL point."""
     rollout: Rollout | None = None
     """For objectives that learn from the policy's own answers."""
+    watch: Watch | bool | None = None
+    """None: a VLM that learns to write, and not by plain cross-entropy, is watched."""
     adapter: Adapter | None = None
     trainable: Rules
     """Pairs of a pattern of parameter names and a learning rate or "frozen"; the first that
@@ -246,6 +262,7 @@ class Recipe(_Section):
     curate: Curate = Curate()
     teach: Teach | None = None
     split: Split = Split()
+    critic: Critic | None = None
     model: Model
     stage: dict[Word, Stage] = {}
     """In the order in which they are written."""
@@ -262,7 +279,6 @@ class Recipe(_Section):
         if isinstance(split, Split):
             split = split.model_dump()
         if isinstance(split, Mapping) and split.get("seed") is None and type(seed) is int:
-    critic: Critic | None = None
             return {**data, "split": {**split, "seed": seed}}
         return data
 

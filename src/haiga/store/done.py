@@ -6,7 +6,7 @@ While such a folder is made, its plan.json holds the seconds spent on it so far.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,12 @@ def complete(
     parents: Mapping[str, str],
     *,
     seconds: float,
+    notes: Sequence[str] = (),
     code: str = "1",
 ) -> Manifest:
     """Write the manifest of a folder whose files are all there: the last thing that is written.
 
     `seconds` are those of all sessions.
     """
-    return finish(folder, plan(stage, options, parents, code), [], None, round(seconds, 3))
+    wanted = plan(stage, options, parents, code)
+    return finish(folder, wanted, [], None, round(seconds, 3), notes)

@@ -247,6 +247,7 @@ def finish(
     kept: Sequence[Path],
     dropped: Path | None,
     seconds: float,
+    notes: Sequence[str] = (),
 ) -> Manifest:
     """Count what is in the files, write the manifest, and clear away what led to it.
 
@@ -262,6 +263,7 @@ def finish(
         quality=sum(quality) / len(quality) if quality else None,
         seconds=seconds,
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        notes=tuple(notes),
     )
     write_json(path / "manifest.json", manifest)
     for file in [*_shards(path / "dropped"), path / "plan.json"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,8 @@ class Manifest:
     """Wall time of the work, over all sessions that it took."""
     made_at: str
     """UTC, ISO 8601."""
+    notes: Sequence[str] = ()
+    """What a person should know of how it was made; mostly nothing."""
 
 
 def plan(stage: str, options: Mapping[str, Any], parents: Mapping[str, str], code: str) -> dict:
@@ -54,7 +56,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     if row is None:
         return None
     names = {field.name for field in fields(Manifest)}
-    if not isinstance(row, dict) or set(row) != names:
+    if not isinstance(row, dict) or {*row, "notes"} != names:
         raise StoreError(
             f"{path} is not a manifest of this version of haiga. Delete it; the folder is then "
             "made again."

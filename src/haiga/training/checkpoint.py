@@ -2,6 +2,8 @@
 
     resume/step-00000120/tensors.safetensors   trained parameters, buffers, the optimiser's moments
     resume/step-00000120/state.json            step, settings, history, numbers of the optimiser
+    resume/best.safetensors                    trained parameters and buffers of the look whose
+                                               answers were worth most; its step is in the metadata
 
 Nothing here is pickled. A folder appears under its name only when all of it is on disk, so that
 kill -9 leaves the last one or the one before. There is no random state and no scheduler to keep:
@@ -27,6 +29,7 @@ from haiga.training.optimiser import named_states
 
 KEEP = 2
 """Checkpoints on disk: the newest, and one before it."""
+BEST = "best.safetensors"
 
 
 def save(
@@ -50,8 +53,7 @@ def save(
     temporary = folder / ".partial"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    plain = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
-    save_file(plain, temporary / "tensors.safetensors")
+    save_file(_plain(tensors), temporary / "tensors.safetensors")
     state = {"step": step, "settings": settings, "history": history, "optimiser": numbers}
     (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
     for each in (*temporary.iterdir(), temporary):
@@ -83,19 +85,9 @@ def load(
     """
     state = json.loads((place / "state.json").read_text("utf-8"))
     _same_settings(place, state["settings"], json.loads(json.dumps(settings)))
-    targets = learnt(model)
-    with safe_open(place / "tensors.safetensors", framework="pt") as file:
-        saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    saved = _read(place / "tensors.safetensors")
     weights = {n.removeprefix("model."): t for n, t in saved.items() if n.startswith("model.")}
-    differing = {n for n in weights.keys() | targets.keys() if not _fits(n, weights, targets)}
-    if differing:
-        raise TrainingError(
-            f"{place} is of another model: {len(differing)} trained tensors differ in name or "
-            f"shape, the first is {min(differing)}. Remove the folder to train from the start."
-        )
-    with torch.no_grad():
-        for name, value in weights.items():
-            targets[name].copy_(value)
+    _fill(model, weights, place)
     parameters = dict(model.named_parameters())
     for name, tensor in saved.items():
         if name.startswith("optimiser."):
@@ -108,11 +100,61 @@ def load(
     return state["step"], state["history"]
 
 
+def keep_best(folder: Path, step: int, worth: float, model: nn.Module) -> None:
+    """Keeps what training has changed up to `step`, unless what is kept was worth more.
+
+    The file says of itself which step's it is. A run that goes on from before that step finds its
+    own later weights here, and comes by them again.
+    """
+    place, temporary = folder / BEST, folder / ".best"
+    if place.exists() and worth < float(_metadata(place)["worth"]):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(_plain(learnt(model)), temporary, {"step": str(step), "worth": repr(worth)})
+    _sync(temporary)
+    temporary.replace(place)
+    _sync(folder)
+
+
+def put_back(folder: Path, model: nn.Module) -> int:
+    """Puts the kept weights back into `model`; returns their step."""
+    _fill(model, _read(folder / BEST), folder / BEST)
+    return int(_metadata(folder / BEST)["step"])
+
+
 def learnt(model: nn.Module) -> dict[str, Tensor]:
     """What training changes: trained parameters, and the buffers that a checkpoint keeps."""
     kept = model.state_dict().keys()
     buffers = {name: value for name, value in model.named_buffers() if name in kept}
     return {name: p for name, p in model.named_parameters() if p.requires_grad} | buffers
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, framework="pt") as file:
+        return dict(file.metadata())
+
+
+def _fill(model: nn.Module, weights: Mapping[str, Tensor], place: Path) -> None:
+    """Raises: TrainingError: when the weights are of other parameters."""
+    targets = learnt(model)
+    differing = {n for n in weights.keys() | targets.keys() if not _fits(n, weights, targets)}
+    if differing:
+        raise TrainingError(
+            f"{place} is of another model: {len(differing)} trained tensors differ in name or "
+            f"shape, the first is {min(differing)}. Remove the folder to train from the start."
+        )
+    with torch.no_grad():
+        for name, value in weights.items():
+            targets[name].copy_(value)
 
 
 def _fits(name: str, saved: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> bool:

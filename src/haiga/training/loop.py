@@ -22,7 +22,7 @@ from haiga import events
 from haiga.errors import TrainingError
 from haiga.models.device import ranks
 from haiga.objectives import Objective
-from haiga.training import checkpoint, guards
+from haiga.training import checkpoint, guards, watch
 from haiga.training.forward import Forward, columns_for, to_device
 from haiga.training.gradients import Sums, accumulate, add_over_ranks, over_ranks, scale
 from haiga.training.optimiser import adamw, follow_schedule
@@ -63,8 +63,8 @@ def fit(
     *,
     folder: Path | None = None,
     hooks: Hooks = Hooks(),  # noqa: B008 (frozen)
-) -> None:
-    """Trains `model` in place for `settings.steps` steps.
+) -> str | None:
+    """Trains `model` in place for `settings.steps` steps, or until a rule of `watch` stops it.
 
     Args:
         model: its frozen parameters already do not require gradients.
@@ -76,29 +76,34 @@ def fit(
         folder: where the resume state lies, and `events.jsonl` where there is one; None keeps none.
         hooks: what else to call.
 
+    Returns: which weights the model ends with, and why, where they are not simply the last.
+
     Raises:
         GuardError: before the weights move, with the step and the rows.
         TrainingError: when the state in `folder` is of another run.
     """
     run = _prepare(model, groups, objective, settings, (folder, hooks))
-    done, history = _resume(run)
+    first, history = _resume(run)
     frozen = guards.digests(model, trained=False)
     guards.ranks_begin_alike(gather_object([guards.digests(model, trained=True)]))
-    _started(run, done, batches(min(done, settings.steps - 1)))
-    began = time.perf_counter()
-    for step in range(done, settings.steps):
+    _started(run, first, batches(min(first, settings.steps - 1)))
+    history = history if first else _watched(run, 0, history)
+    done, began = first, time.perf_counter()
+    while done < settings.steps and not watch.reasons_to_stop(history.looks, settings.watch_stops):
+        step, done = done, done + 1
         start = time.perf_counter()
         micro = batches(step)
         if step == 0 and hooks.first and micro:
             hooks.first(model, to_device(micro[0], run.accelerator.device))
         moved = _step(run, step, micro)
-        history = history.stepped(moved.sums)
+        history = history.stepped(moved.sums, moved.norm)
         now = time.perf_counter()
-        pace = (now - began) / (step + 1 - done)
-        _stepped(run, step, moved, now - start, pace)
-        history = _after(run, step + 1, history, frozen)
+        _stepped(run, step, moved, now - start, (now - began) / (done - first))
+        history = _after(run, done, history, frozen)
     guards.frozen_stays_frozen(model, frozen)
-    run.emit(kind="finished", step=settings.steps, seconds=time.perf_counter() - began)
+    said = _kept(run, done, history)
+    run.emit(kind="finished", step=done, seconds=time.perf_counter() - began)
+    return said
 
 
 def _prepare(
@@ -157,12 +162,17 @@ def _resume(run: _Run) -> tuple[int, History]:
         done, seen = checkpoint.load(place, run.model, run.optimiser, run.identity)
         history = History.restored(seen)
     if run.accelerator.is_main_process:
-        events.truncate(
-            run.folder / "events.jsonl",
-            lambda event: event.get("step", 0) <= done and event["kind"] != "finished",
-        )
+        if not done:
+            (run.folder / "resume" / checkpoint.BEST).unlink(missing_ok=True)
+        events.truncate(run.folder / "events.jsonl", lambda event: _stands(event, done))
     run.accelerator.wait_for_everyone()
     return done, history
+
+
+def _stands(event: events.Event, done: int) -> bool:
+    """Whether what was said before a crash is not said again by a run that goes on."""
+    over = event["kind"] in ("finished", "stopped", "kept")
+    return event.get("step", 0) <= done and not over and (done > 0 or event["kind"] != "look")
 
 
 class _Moved(NamedTuple):
@@ -211,7 +221,7 @@ def _stepped(run: _Run, step: int, moved: _Moved, seconds: float, pace: float) -
 
 
 def _after(run: _Run, done: int, history: History, frozen: Mapping[str, str]) -> History:
-    """Validation, samples and checkpoint, where they are due after `done` steps."""
+    """Validation, look, samples and checkpoint, where they are due after `done` steps."""
     settings, hooks = run.settings, run.hooks
     if hooks.validation and _due(done, settings.validate_every, settings.steps):
         sums = evaluate(run.forward, run.objective, hooks.validation())
@@ -220,6 +230,7 @@ def _after(run: _Run, done: int, history: History, frozen: Mapping[str, str]) ->
         run.emit(kind="validation", step=done, **seen)
         for sentence in history.warnings():
             run.emit(kind="warning", step=done, text=sentence)
+    history = _watched(run, done, history)
     first = run.accelerator.is_main_process
     if hooks.sample and first and _due(done, settings.sample_every, settings.steps):
         run.model.eval()
@@ -233,6 +244,37 @@ def _after(run: _Run, done: int, history: History, frozen: Mapping[str, str]) ->
             checkpoint.save(run.folder / "resume", done, *state)
         run.accelerator.wait_for_everyone()
     return history
+
+
+def _watched(run: _Run, done: int, history: History) -> History:
+    """After a look at what the model writes, where it is due."""
+    if run.hooks.watch is None or not _due(done, run.settings.watch_every, run.settings.steps):
+        return history
+    began, first = time.perf_counter(), run.accelerator.is_main_process
+    # All ranks go by what the first has seen, so that they stop together.
+    look = gather_object([run.hooks.watch(run.model, done) if first else None])[0]
+    history = history.seen(look)
+    numbers = watch.numbers(history.looks[-1])
+    run.emit(kind="look", **numbers, seconds=time.perf_counter() - began)
+    for sentence in watch.warnings(history.looks):
+        run.emit(kind="warning", step=done, text=sentence)
+    if run.folder and first:
+        checkpoint.keep_best(run.folder / "resume", done, watch.worth(look), run.model)
+    return history
+
+
+def _kept(run: _Run, done: int, history: History) -> str | None:
+    """The best weights are put back where the stage was stopped, or where it asks for them."""
+    why = watch.reasons_to_stop(history.looks, run.settings.watch_stops)
+    if not history.looks or not (why or run.settings.keep == "best"):
+        return None
+    kept = done
+    if run.folder:
+        run.accelerator.wait_for_everyone()
+        kept = checkpoint.put_back(run.folder / "resume", run.model)
+    text = watch.ending(done, kept, why)
+    run.emit(kind="stopped" if why else "kept", step=done, kept=kept, text=text)
+    return text
 
 
 def _due(done: int, every: int, steps: int) -> bool:

@@ -30,6 +30,7 @@ from haiga.rewards.combine import parts
 from haiga.training import rollout
 from haiga.training.advantage import ADVANTAGES
 from haiga.training.forward import wanted
+from haiga.training.look import looking, watched
 from haiga.training.loop import fit
 from haiga.training.order import batch_indices, share, split, steps_per_epoch
 from haiga.training.parts import PARTS, Job, Material
@@ -37,9 +38,12 @@ from haiga.training.preferences import two_sided, with_mismatched
 from haiga.training.references import known_answers, model_key, of_rows, starting_copy
 from haiga.training.settings import DTYPES, Hooks, Settings, silent
 
+LOOKS_APART = 24
+"""A look takes about as long as a step: so many steps apart, looks take a twentieth of the time."""
 
-def train_stage(name: str, material: Material, folder: Path) -> None:
-    """Train one stage and save its model.
+
+def train_stage(name: str, material: Material, folder: Path) -> str | None:
+    """Train one stage and save its model; says which, where it is not simply the last.
 
     Raises:
         DataError: no group of the stage's tasks, or none that fits its token limit.
@@ -56,6 +60,7 @@ def train_stage(name: str, material: Material, folder: Path) -> None:
     job = replace(job, dropped={**unpaired, **job.dropped})
     parameters = parameter_groups(job.model, stage.trainable)
     _rows(name, material, job)
+    watch = looking(job, material)
     if "ref_answer_logps" in material.needs:
         job = _with_references(job, material)
     batches: Callable[[int], Sequence[Any]]
@@ -63,7 +68,7 @@ def train_stage(name: str, material: Material, folder: Path) -> None:
         batches = functools.partial(_batches, job, stage, material.seed)
     else:
         batches = rollout.batches(_policy(name, job, material, stage.rollout, folder))
-    fit(
+    said = fit(
         job.model,
         parameters,
         objective,
@@ -75,12 +80,14 @@ def train_stage(name: str, material: Material, folder: Path) -> None:
             validation=_validation(job, stage),
             sample=job.sample if job.validation else None,
             first=job.first,
+            watch=watch,
         ),
     )
     job.model.eval()
     if first:
         job.save(folder / "model")
         shutil.rmtree(folder / "resume", ignore_errors=True)
+    return said
 
 
 def _rows(name: str, material: Material, job: Job) -> None:
@@ -178,7 +185,17 @@ def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
         validate_every=stage.validate_every or math.ceil(steps / 8),
         sample_every=stage.sample_every or math.ceil(steps / 4),
         checkpoint_every=stage.save_every or math.ceil(steps / 8),
+        **_watch(stage, steps),
     )
+
+
+def _watch(stage: Stage, steps: int) -> dict[str, Any]:
+    """The settings by which a stage is watched."""
+    section = watched(stage)
+    if section is None:
+        return {}
+    every = section.every or max(steps // 12, LOOKS_APART)
+    return {"watch_every": every, "watch_stops": section.stop, "keep": section.keep}
 
 
 def _batches(job: Job, stage: Stage, seed: int, step: int) -> list[Any]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from haiga.events import Event, Sink
+from haiga.training.watch import Look
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -37,6 +38,14 @@ class Settings:
     sample_every: int = 0
     checkpoint_every: int = 0
     """In steps; 0 is never."""
+    watch_every: int = 0
+    """In steps, and before the first; 0 is never. It decides where a stage may stop, so it stays as
+    it is while a run goes on."""
+    watch_stops: bool = True
+    """Whether a rule of `watch` may end the stage."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights a stage that ran to its end keeps: those of the last step, or of the look whose
+    answers were worth most. One that was stopped keeps the best."""
 
 
 def silent(event: Event) -> None:
@@ -55,3 +64,5 @@ class Hooks:
     first: Callable[[nn.Module, Any], None] | None = None
     """Sees the model and the first micro-batch before the first step: a place to compare a fast
     path with a slow one (`guards.agreement`)."""
+    watch: Callable[[nn.Module, int], Look] | None = None
+    """(model, steps done) -> what it writes now, as numbers. Only the first rank is asked."""

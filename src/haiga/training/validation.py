@@ -1,4 +1,4 @@
-"""The loss on held-out rows, beside training's."""
+"""The loss on held-out rows, beside training's; and the memory of all that was seen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from haiga.objectives import Objective
 from haiga.training.forward import Forward
 from haiga.training.gradients import Sums, over_ranks
 from haiga.training.guards import fell_together, parted
+from haiga.training.watch import Look, is_still, restored
 
 PREFERENCE = ("chosen_logps", "rejected_logps")
 """Metrics of a preference objective whose common fall is worth a warning."""
@@ -20,7 +21,7 @@ PREFERENCE = ("chosen_logps", "rejected_logps")
 
 @dataclass(frozen=True)
 class History:
-    """What validations have shown so far; it is part of the resume state."""
+    """What validations and looks have shown so far; it is part of the resume state."""
 
     train_total: float = 0.0
     train_count: float = 0.0
@@ -29,29 +30,40 @@ class History:
     validation: tuple[float, ...] = ()
     chosen: tuple[float, ...] = ()
     rejected: tuple[float, ...] = ()
+    looks: tuple[Look, ...] = ()
+    still: int = 0
+    """Steps in a row that had nothing to teach, up to now."""
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> History:
         """From JSON, which knows no tuples."""
         listed = ("train", "validation", "chosen", "rejected")
         counted: dict[str, Any] = {k: tuple(state[k]) if k in listed else state[k] for k in state}
-        return cls(**counted)
+        return cls(**counted | {"looks": restored(state.get("looks", ()))})
 
-    def stepped(self, sums: Sums) -> History:
-        """After one more step of training."""
+    def stepped(self, sums: Sums, norm: float) -> History:
+        """After one more step of training, with a gradient of this norm."""
         total, count = self.train_total + sums.total, self.train_count + sums.count
-        return replace(self, train_total=total, train_count=count)
+        still = self.still + 1 if is_still(sums.loss, norm) else 0
+        return replace(self, train_total=total, train_count=count, still=still)
 
     def validated(self, sums: Sums) -> History:
         """After a validation; training's sums begin again."""
         means = sums.means()
         chosen, rejected = ((means[name],) if name in means else () for name in PREFERENCE)
-        return History(
+        return replace(
+            self,
+            train_total=0.0,
+            train_count=0.0,
             train=(*self.train, self.train_total / self.train_count),
             validation=(*self.validation, sums.loss),
             chosen=self.chosen + chosen,
             rejected=self.rejected + rejected,
         )
+
+    def seen(self, look: Look) -> History:
+        """After one more look at what the model writes."""
+        return replace(self, looks=(*self.looks, replace(look, still=self.still)))
 
     def warnings(self) -> list[str]:
         """What a person should know now."""

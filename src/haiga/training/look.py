@@ -1,0 +1,205 @@
+"""A look at what a model writes while it learns: the instruments behind the numbers of `watch`.
+
+The same held-out prompts are answered greedily each time. Then one pass reads each prompt and its
+picture once, with a desirable answer, an undesirable one and the model's own hanging on it, and
+tells how likely each is; the model as it started tells the same of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, pstdev
+from typing import Any, Final
+
+import torch
+from peft import PeftModel
+from torch import Tensor, nn
+
+from haiga.batches.render import Branch, Rendered
+from haiga.models.assemble import Vlm
+from haiga.models.sample import ends_of
+from haiga.objectives import needs
+from haiga.objectives.bind import bind_objective
+from haiga.recipe.schema import Stage, Watch
+from haiga.records import Group
+from haiga.rewards import REWARDS, Sample, Scored
+from haiga.text.diversity import distinct
+from haiga.text.readable import readable
+from haiga.text.scripts import tokens
+from haiga.training.decode import decode, text_of
+from haiga.training.forward import Forward, columns_named, wanted
+from haiga.training.order import split
+from haiga.training.parts import Job, Material
+from haiga.training.references import as_it_started, starting_copy
+from haiga.training.settings import DTYPES
+from haiga.training.watch import Look
+from haiga.training.written import sampled
+
+ROOM: Final = 1.5
+"""An answer may become so many times as long as the longest desirable one before it is cut."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Who looks, and at what."""
+
+    vlm: Vlm
+    rows: Sequence[Rendered]
+    """Each with its first desirable and its first undesirable answer, where there is one."""
+    groups: Mapping[str, Group]
+    """Row id -> its group, with its truth."""
+    collate: Callable[[Sequence[Rendered]], Any]
+    start: Mapping[str, Tensor] | None
+    """What learns beside the adapter, as it stood before the first step; None where the whole
+    start could only be kept as a second copy of the model."""
+    dtype: torch.dtype
+    together: int
+    """Rows that are put through the model at once."""
+
+
+def watched(stage: Stage) -> Watch | None:
+    """How a stage is watched, or None where it is not.
+
+    Unless it says otherwise, a VLM is that learns to write by anything but plain cross-entropy,
+    whose own loss tells. A reward model does not write.
+    """
+    if isinstance(stage.watch, Watch):
+        return stage.watch
+    by_default = stage.objective["name"] != "cross_entropy" and stage.part == "vlm"
+    asked = by_default and writes(stage) if stage.watch is None else stage.watch
+    return Watch() if asked else None
+
+
+def writes(stage: Stage) -> bool:
+    """Whether the stage's objective moves what the model writes."""
+    objective = bind_objective(stage.objective, "objective")
+    return "token_logps" in wanted(needs(objective.function))
+
+
+def looking(job: Job, material: Material) -> Callable[[nn.Module, int], Look] | None:
+    """The look that a stage takes at itself, or None where it is not watched.
+
+    Call it before the first step: what learns beside an adapter is copied as it starts.
+    """
+    section = watched(material.stage)
+    if section is None or job.vlm is None or not job.validation:
+        if section is not None or material.stage.watch is False:
+            why = "nothing is held out for validation" if section else "watch = false"
+            text = f"Nobody watches what this stage writes: {why}."
+            material.emit({"kind": "note", "text": text})
+        return None
+    every = -(-len(job.validation) // section.pictures)
+    sight = Sight(
+        vlm=job.vlm,
+        rows=[_first_of_each(row) for row in job.validation[::every]],
+        groups={group.id: group for group in material.validation},
+        collate=lambda rows: job.collate(rows, -1),
+        start=starting_copy(job.model) if isinstance(job.model, PeftModel) else None,
+        dtype=DTYPES[material.stage.dtype],
+        together=material.stage.micro_batch or material.stage.batch,
+    )
+    return lambda model, step: look(sight, step)
+
+
+def look(sight: Sight, step: int) -> Look:
+    """What the model writes now. Its mode and all random state are as before."""
+    model, training = sight.vlm.model, sight.vlm.model.training
+    own: list[tuple[int, ...]] = []
+    likely: dict[str, list[float]] = {"chosen": [], "rejected": [], "sample": [], "start": []}
+    model.eval()
+    try:
+        for rows in split(sight.rows, sight.together):
+            answers = _answers(sight, rows)
+            own += answers
+            beside = [_beside(row, ids) for row, ids in zip(rows, answers, strict=True)]
+            for kind, logps in _logps(sight, beside).items():
+                likely[kind] += logps
+            if sight.start is not None:
+                alone = [sampled(row, [ids]) for row, ids in zip(rows, answers, strict=True)]
+                with as_it_started(model, sight.start):
+                    likely["start"] += _logps(sight, alone)["sample"]
+    finally:
+        model.train(training)
+    groups = [sight.groups[row.id] for row in sight.rows]
+    texts = [text_of(sight.vlm, ids) for ids in own]
+    ends = ends_of(sight.vlm)
+    return Look(
+        step=step,
+        answers=len(own),
+        ended=fmean(ids[-1] in ends for ids in own),
+        wanted=fmean(len(tokens(_desirable(group))) for group in groups),
+        **measured([Sample(*each) for each in zip(groups, texts, strict=True)]),
+        **_distances(likely),
+    )
+
+
+def measured(samples: Sequence[Sample]) -> dict[str, Any]:
+    """What the texts alone tell, and the truth about their pictures where it is known."""
+    poems = [sample for sample in samples if sample.group.task == "haiku"]
+    texts = [sample.text for sample in samples]
+    return {
+        "parsed": fmean(readable(s.text, s.group.task, s.group.language) for s in samples),
+        "language": _mean(REWARDS["language"](samples)),
+        "variety": _mean(REWARDS["variety"](samples)),
+        "distinct": distinct(texts),
+        "words": fmean(len(tokens(text)) for text in texts),
+        "form": _mean(REWARDS["form"](poems)),
+        "named": _mean(REWARDS["true_to_picture"](samples)),
+    }
+
+
+def _mean(scores: Sequence[Scored]) -> float | None:
+    """Over those that could be scored; None where none could."""
+    values = [scored.value for scored in scores if scored.value is not None]
+    return fmean(values) if values else None
+
+
+def _distances(likely: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    chosen, rejected, own, start = (
+        likely[kind] for kind in ("chosen", "rejected", "sample", "start")
+    )
+    return {
+        "desirable": fmean(chosen) if chosen else None,
+        "spread": pstdev(chosen) if chosen else None,
+        "gap": fmean(chosen) - fmean(rejected) if chosen and rejected else None,
+        "kl": fmean(own) - fmean(start) if start else None,
+    }
+
+
+def _answers(sight: Sight, rows: Sequence[Rendered]) -> list[tuple[int, ...]]:
+    longest = max((len(each.ids) for row in sight.rows for each in row.answers), default=64)
+    limit = round(ROOM * longest)
+    how = {"number": 1, "max_new_tokens": limit, "temperature": 0.0}
+    return decode(sight.vlm, rows, sight.collate, sight.dtype, **how)
+
+
+@torch.no_grad()
+def _logps(sight: Sight, rows: Sequence[Rendered]) -> dict[str, list[float]]:
+    """Kind of answer -> the log-probability of each answer of that kind."""
+    forward = Forward(sight.vlm.model, columns_named(["answer_logps"]), sight.dtype)
+    batch = sight.collate(rows)
+    found: dict[str, list[float]] = {}
+    for kind, logp in zip(batch.kinds, forward(batch)["answer_logps"].tolist(), strict=True):
+        found.setdefault(kind, []).append(logp)
+    return found
+
+
+def _first_of_each(row: Rendered) -> Rendered:
+    """The row with one desirable and one undesirable answer, as far as it has them."""
+    firsts = [row.kinds.index(kind) for kind in ("chosen", "rejected") if kind in row.kinds]
+    return replace(
+        row,
+        answers=tuple(row.answers[at] for at in firsts),
+        kinds=tuple(row.kinds[at] for at in firsts),
+    )
+
+
+def _beside(row: Rendered, ids: tuple[int, ...]) -> Rendered:
+    """The row with the model's own answer beside those that it has."""
+    own = Branch(ids, (True,) * len(ids))
+    return replace(row, answers=(*row.answers, own), kinds=(*row.kinds, "sample"))
+
+
+def _desirable(group: Group) -> str:
+    return next((answer.text for answer in group.answers if answer.kind == "chosen"), "")
