@@ -250,6 +250,10 @@ def test_a_source_alone_makes_descriptions(tmp_path):
     load(path, ['stage.sft.tasks=["describe"]', 'stage.sft_without_pictures.tasks=["describe"]'])
 
 
+def test_a_source_may_bring_questions_and_answers_of_its_own():
+    assert load(EXAMPLE, ['stage.sft.tasks=["chat"]']).stage["sft"].tasks == ("chat",)
+
+
 def test_a_teacher_without_a_source_has_nothing_to_write_about(tmp_path):
     raw = {key: value for key, value in RAW.items() if key != "source"}
     (tmp_path / "r.toml").write_text(toml.write(raw), encoding="utf-8")

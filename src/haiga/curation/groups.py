@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from haiga.curation.rows import CHAT, own_answer, own_prompt
+from haiga.curation.rows import own_answer, own_prompt
+from haiga.recipe.checks import CHAT
 from haiga.records import IMAGE, Answer, Group, Message, Picture, assistant, user
 from haiga.teachers.tasks import draw_instruction
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from haiga.recipe.checks import SOURCE_TASK
+from haiga.recipe.checks import CHAT, SOURCE_TASK
 from haiga.records import Answer, Message, message_to_dict, messages_from
 from haiga.sources import Found
 from haiga.store import PictureFiles
-
-CHAT: Final = "chat"
-"""The task of a source's own questions and answers."""
 
 
 def raw_row(thing: Found, files: PictureFiles) -> dict[str, Any]:

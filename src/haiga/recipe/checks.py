@@ -16,6 +16,8 @@ HAIKU_LANGUAGES: Final = ("en", "ja")
 """Those whose syllables or morae `haiga.text` can count."""
 SOURCE_TASK: Final = "describe"
 """A source's own captions are groups of this task."""
+CHAT: Final = "chat"
+"""A source's own questions and answers, where it has some, are groups of this one."""
 OWN_ANSWERS: Final = ("same", "mismatched")
 """Rejected answers that are no other task's."""
 BASE: Final = "base"
@@ -145,7 +147,7 @@ def _task_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
                 f"and the recipe's language is {language!r}"
             )
         # Without a source the data comes from elsewhere, with any tasks.
-        if source and task not in made:
+        if source and task not in (*made, CHAT):
             yield (
                 f"{path}: nothing makes groups of the task {task!r}{did_you_mean(task, made)}; "
                 f"the source and the teacher make: {listed(made)}"
