@@ -10,6 +10,8 @@
     │   └── DriftError         a finished folder was made with other options; names the field
     ├── ModelError         a checkpoint or an architecture that does not fit
     ├── TeacherError       a remote model that did not answer as it must
+    │   └── BusyError          it asks to be asked again
+    ├── BudgetError        the next call could pass what may be spent
     └── TrainingError      training cannot go on
         └── GuardError         a guard stopped it before the weights moved
 
@@ -59,6 +61,19 @@ class ModelError(HaigaError):
 
 class TeacherError(HaigaError):
     """A teacher that did not answer as it must."""
+
+
+class BusyError(TeacherError):
+    """A teacher that may answer when it is asked again."""
+
+    def __init__(self, text: str, *, wait: float | None = None) -> None:
+        super().__init__(text)
+        self.wait = wait
+        """Seconds that it asks to be left alone for; None where it says nothing."""
+
+
+class BudgetError(HaigaError):
+    """The next call could cost more than is left to spend, so it was not made."""
 
 
 class TrainingError(HaigaError):

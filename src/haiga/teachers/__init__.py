@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from haiga.teachers.anthropic import anthropic
 from haiga.teachers.client import Request, Response, Teacher
+from haiga.teachers.openai_compatible import openai_compatible
 from haiga.teachers.poet import poet
 from haiga.world import POETS_VERSION
 
 TEACHERS: dict[str, Callable[..., Teacher]] = {
     "poet": poet,
+    "anthropic": anthropic,
+    "openai_compatible": openai_compatible,
 }
 
 VERSIONS: dict[str, Mapping[str, int]] = {"poet": {"poets": POETS_VERSION}}

@@ -1,13 +1,18 @@
 """A teacher is one method: `ask(Request) -> Response`.
 
-Caching, metering and retrying are teachers around a teacher, so that no provider knows of them.
+Caching, metering, retrying and pacing are teachers around a teacher, so that no provider knows of
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import ConfigDict, Field
+
+from haiga.errors import TeacherError
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,12 @@ class Request:
     """Tells repeated questions about one picture apart."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """What the source knows of the picture."""
+    system: str = ""
+    """How to write, apart from what is asked."""
+    schema: Mapping[str, Any] | None = None
+    """The answer must be JSON of this schema; whoever reads it validates it all the same."""
+    row: str = ""
+    """For whom it is asked; the ledger's, no part of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +46,10 @@ class Response:
     dollars: float = 0.0
     tokens_in: int = 0
     tokens_out: int = 0
+    tokens_cached: int = 0
+    """Those of `tokens_in` that the provider had read before, which are cheaper."""
+    stop: str = "end"
+    """"end", "length" (cut off), "refusal", or the provider's own word for anything else."""
 
 
 class Teacher(Protocol):
@@ -43,4 +58,65 @@ class Teacher(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def at_once(self) -> int: ...
+
     def ask(self, request: Request) -> Response: ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a server may be asked."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    at_once: Annotated[int, Field(ge=1, le=64)] = 4
+    """Questions in flight together."""
+    per_minute: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Questions begun in a minute, asked again or not; any number where none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A teacher behind an address, and the terms on which it is asked.
+
+    A wrapper is the same teacher with another `ask`: `replace(teacher, ask=…)`.
+    """
+
+    name: str
+    model: str
+    ask: Callable[[Request], Response]
+    tokens_in: Callable[[Request], int]
+    """What a question will be counted as; at least that, or near to it."""
+    max_tokens: int
+    """The longest answer."""
+    url: str
+    key: str
+    """The environment variable that holds its key. The key itself is read where it is sent."""
+    local: bool
+    """On this machine: it may have no key, and no price."""
+    pace: Pace
+    max_dollars: float | None
+
+    @property
+    def at_once(self) -> int:
+        return self.pace.at_once
+
+
+def text_of(response: Response) -> str:
+    """The text of an answer that is one.
+
+    Raises:
+        TeacherError: it was refused, cut off, or empty.
+    """
+    if response.stop == "refusal":
+        raise TeacherError(f"{response.model} refused to answer.")
+    if response.stop == "length":
+        raise TeacherError(
+            f"{response.model} was cut off after {response.tokens_out} tokens; raise max_tokens."
+        )
+    if response.stop != "end":
+        raise TeacherError(f"{response.model} stopped before its end ({response.stop!r}).")
+    if not response.text.strip():
+        raise TeacherError(f"{response.model} answered with nothing.")
+    return response.text.strip()

@@ -17,6 +17,7 @@ class Poet:
     """Writes from the truth that the floating world left in a picture's meta."""
 
     name: str = "poet"
+    at_once: int = 1
 
     def ask(self, request: Request) -> Response:
         if request.task not in POETS:

@@ -1,0 +1,50 @@
+"""A teacher that is asked the same question once, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from haiga.store.files import digest, fingerprint, read_json, write_json
+from haiga.teachers.client import Remote, Request, Response
+
+
+def cached(teacher: Remote, folder: Path, made_of: Mapping[str, Any]) -> Remote:
+    """`teacher`, its answers kept in `folder` by what they answer: refusals too, errors not.
+
+    Args:
+        teacher: asked where no answer is kept.
+        folder: a file for each answer, in a folder of its key's first two digits.
+        made_of: the teacher's name, model and parameters.
+    """
+
+    def ask(request: Request) -> Response:
+        path = _path(folder, request, made_of)
+        kept = read_json(path)
+        if kept is not None:
+            return Response(**kept["response"])
+        response = teacher.ask(request)
+        write_json(path, {"task": request.task, "row": request.row, "response": asdict(response)})
+        return response
+
+    return replace(teacher, ask=ask)
+
+
+def is_cached(folder: Path, request: Request, made_of: Mapping[str, Any]) -> bool:
+    """Whether the answer to a question is kept."""
+    return _path(folder, request, made_of).exists()
+
+
+def _path(folder: Path, request: Request, made_of: Mapping[str, Any]) -> Path:
+    question = {
+        "teacher": made_of,
+        "system": request.system,
+        "prompt": request.prompt,
+        "schema": request.schema,
+        "pictures": [digest(data) for data in request.pictures],
+        "seed": request.seed,
+    }
+    key = fingerprint(question)
+    return folder / key[:2] / f"{key}.json"

@@ -1,0 +1,63 @@
+"""A picture as a provider sees it: from the original, upright, no larger than asked, as JPEG."""
+
+from __future__ import annotations
+
+import base64
+import warnings
+from io import BytesIO
+from typing import Final
+
+from PIL import Image
+
+from haiga.errors import PictureError, TeacherError
+from haiga.models.pictures import FORMATS, open_picture
+
+MEDIA_TYPE: Final = "image/jpeg"
+QUALITY: Final = 92
+
+
+def view(data: bytes, side: int) -> str:
+    """A picture as base64 of a JPEG file whose longer side is at most `side` pixels.
+
+    Made from the original file, never enlarged, and without what else the file said (EXIF, place).
+
+    Raises:
+        TeacherError: it cannot be read; a question is not sent without its picture.
+    """
+    try:
+        picture = open_picture(data)
+    except PictureError as error:
+        raise TeacherError(f"A picture cannot be shown to the teacher. {error}") from error
+    size = fitted(picture.size, side)
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    buffer = BytesIO()
+    picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """Width and height in pixels, with the longer one at most `side`."""
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def sizes(pictures: tuple[bytes, ...], side: int) -> list[tuple[int, int]]:
+    """The size in which each picture will be shown, from its header alone.
+
+    It may be lying on its side there; what providers count is the same either way.
+
+    Raises:
+        TeacherError: one is not a picture.
+    """
+    found = []
+    for data in pictures:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found.append(fitted(Image.open(BytesIO(data), formats=FORMATS).size, side))
+        except Exception as error:  # Pillow's readers raise nearly anything on broken bytes
+            raise TeacherError(
+                f"A picture cannot be shown to the teacher: it begins with {data[:12]!r}."
+            ) from error
+    return found
