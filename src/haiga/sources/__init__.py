@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
+from haiga.sources import conversations, preferences
 from haiga.sources.base import Found
 from haiga.sources.floating_world import floating_world
 from haiga.sources.folder import folder
+from haiga.sources.hub import hub
 from haiga.world import CAPTIONS_VERSION, PRINTER_VERSION
 
 SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
     "floating_world": floating_world,
     "folder": folder,
+    "messages": partial(hub, conversations.MESSAGES),
+    "llava": partial(hub, conversations.LLAVA),
+    "rlaif_v": partial(hub, preferences.RLAIF_V),
+    "rlhf_v": partial(hub, preferences.RLHF_V),
+    "vlfeedback": partial(hub, preferences.VLFEEDBACK),
+    "povid": partial(hub, preferences.POVID),
+    "llava_rlhf": partial(hub, preferences.LLAVA_RLHF),
+    "mmpr": partial(hub, preferences.MMPR),
 }
 """Name -> `(seed, language, skip, *, options)`: what it finds, in an order that is always the same;
 the first `skip` things are already at home."""
