@@ -38,7 +38,7 @@ def curated(
     run.filter_rows(
         raw, filtered, {}, picture_rules=[], caption_rules=[], hamming=2, emit=emit
     )  # fmt: skip
-    run.caption(filtered, captioned, {}, teacher=None, answers={}, emit=emit, spend=emit)
+    run.caption(filtered, captioned, {}, teacher=None, answers={}, emit=emit)
     run.check_captions(captioned, checked, {}, rules={})
     final = Folder(path / "04_final")
     run.finalise(checked, final, {}, sizes={"held_out": 0}, seed=0)

@@ -177,7 +177,7 @@ def test_a_name_on_the_hub_is_streamed_as_datasets_has_it(rlaif_v):
 
 
 def test_what_is_not_there_is_a_sentence(tmp_path):
-    with pytest.raises(DataError, match="There is no table at"):
+    with pytest.raises(DataError, match="There is nothing to read at"):
         _found("llava", data=str(tmp_path / "none.json"))
     with pytest.raises(DataError, match="There is no folder of pictures"):
         _found("llava", data=str(tmp_path), pictures=str(tmp_path / "none"))

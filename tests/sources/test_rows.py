@@ -107,7 +107,7 @@ def test_rows_are_called_by_file_and_number(tmp_path):
     for skip in range(5):
         assert list(rows_of(str(tmp_path), skip)) == whole[skip:]
     assert next(rows_of(str(tmp_path / "a/part.jsonl")))[0] == "part.jsonl:1"
-    with pytest.raises(DataError, match="There is no table at"):
+    with pytest.raises(DataError, match="There is nothing to read at"):
         next(rows_of(str(tmp_path / "c")))
 
 

@@ -10,6 +10,7 @@ from haiga.sources.base import Found
 from haiga.sources.floating_world import floating_world
 from haiga.sources.folder import folder
 from haiga.sources.hub import hub
+from haiga.sources.webdataset import webdataset
 from haiga.world import CAPTIONS_VERSION, PRINTER_VERSION
 
 SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
@@ -23,6 +24,7 @@ SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
     "povid": partial(hub, preferences.POVID),
     "llava_rlhf": partial(hub, preferences.LLAVA_RLHF),
     "mmpr": partial(hub, preferences.MMPR),
+    "webdataset": webdataset,
 }
 """Name -> `(seed, language, skip, *, options)`: what it finds, in an order that is always the same;
 the first `skip` things are already at home."""

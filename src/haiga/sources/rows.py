@@ -30,8 +30,10 @@ _LICENCE: Final = {"license": "licence"}
 _POINTER: Final = b"version https://git-lfs"
 
 
-def paths_of(data: str) -> list[Path]:
-    """The files that `data` names: one file, a folder's tables, or a pattern; in order.
+def paths_of(data: str, suffixes: Collection[str] = ()) -> list[Path]:
+    """The files that `data` names, in order: one file, a pattern, or those of a folder.
+
+    Of a folder the tables are taken, or what ends in `suffixes`.
 
     Raises:
         DataError: there are none.
@@ -40,14 +42,14 @@ def paths_of(data: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [each for each in path.rglob("*") if each.suffix.lower() in READERS]
+        found = [each for each in path.rglob("*") if each.suffix.lower() in (suffixes or READERS)]
     else:
         found = list(Path(path.anchor).glob(path.relative_to(path.anchor).as_posix()))
     if files := sorted(each for each in found if each.is_file()):
         return files
     raise DataError(
-        f"There is no table at {data}. Name a file, a folder or a pattern; what can be read ends "
-        f"in {listed(READERS)}."
+        f"There is nothing to read at {data}. Name a file, a folder or a pattern; what can be read "
+        f"ends in {listed(suffixes or READERS)}."
     )
 
 
@@ -61,7 +63,7 @@ def rows_of(data: str, skip: int = 0) -> Iterator[tuple[str, Read]]:
         DataError: a file cannot be read at all; a row that cannot be read is a sentence.
     """
     paths = paths_of(data)
-    names = _names(paths)
+    names = names_of(paths)
     left = skip
     for path, name in zip(paths, names, strict=True):
         for number, row in enumerate(read_table(path), 1):
@@ -99,7 +101,8 @@ def _has_bytes(value: Any) -> bool:
     return isinstance(value, bytes)
 
 
-def _names(paths: list[Path]) -> list[str]:
+def names_of(paths: list[Path]) -> list[str]:
+    """What the files are called, with the folders that tell two of one name apart."""
     if len({path.name for path in paths}) == len(paths):
         return [path.name for path in paths]
     shared = len(Path(*_common([path.parent.parts for path in paths])).parts)
