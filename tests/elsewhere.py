@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -56,6 +57,20 @@ class _Marks:
         moved = tensor.clone()
         self.put(moved, device)
         return moved
+
+
+class _Generator(torch.Generator):
+    """Draws on the CPU, wherever it says that it is."""
+
+    def __new__(cls, device: Any = "cpu") -> _Generator:
+        return super().__new__(cls)
+
+    def __init__(self, device: Any = "cpu") -> None:
+        self.where = torch.device(device)
+
+    @property
+    def device(self) -> torch.device:
+        return self.where
 
 
 class _Operations(TorchDispatchMode):
@@ -107,14 +122,18 @@ class _Calls(TorchFunctionMode):
         if func in (Tensor.to, Tensor.cpu):
             return self._to(func, args, kwargs)
         device = torch.device(kwargs["device"]) if kwargs.get("device") is not None else None
+        self._drawn(func, device, args, kwargs.get("generator"))
         if device in (None, torch.device("meta")):
             return func(*args, **kwargs)
-        drawn_by = kwargs.get("generator")
-        if drawn_by is not None and drawn_by.device.type != device.type:
-            raise MixedError(f"{func}: a generator of {drawn_by.device}")
         made = func(*args, **kwargs | {"device": CPU})
         self.marks.put(made, device)
         return made
+
+    def _drawn(self, func, device, args, generator):
+        if device is None and args and isinstance(args[0], Tensor):
+            device = self.marks.where(args[0])
+        if generator is not None and generator.device.type != (device or CPU).type:
+            raise MixedError(f"{func}: a generator of {generator.device} for {device or CPU}")
 
     def _to(self, func, args, kwargs):
         tensor, *rest = args
@@ -144,5 +163,5 @@ class _Calls(TorchFunctionMode):
 def elsewhere() -> Iterator[_Marks]:
     """Within, tensors may be moved to `DEVICE`."""
     marks = _Marks()
-    with _Operations(marks), _Calls(marks):
+    with patch.object(torch, "Generator", _Generator), _Operations(marks), _Calls(marks):
         yield marks

@@ -25,6 +25,17 @@ def test_tensors_here_and_there_do_not_meet():
             rows[torch.tensor([1], device=DEVICE)]
 
 
+def test_a_generator_draws_where_it_is():
+    with elsewhere():
+        there = torch.Generator(device=DEVICE)
+        there.manual_seed(1)
+        assert torch.multinomial(torch.ones(4).to(DEVICE), 1, generator=there).device == DEVICE
+        with pytest.raises(MixedError, match="generator"):
+            torch.randn(2, generator=there)
+        with pytest.raises(MixedError, match="generator"):
+            torch.empty(2).to(DEVICE).normal_(generator=torch.Generator())
+
+
 def test_numbers_and_indices_may_come_from_the_cpu():
     with elsewhere():
         there = torch.ones(2, 3).to(DEVICE)
