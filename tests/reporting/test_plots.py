@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from haiga.reporting.plots import _smooth, forest, funnel, loss_curves
+from haiga.reporting.plots import _smooth, forest, funnel, loss_curves, reliability
 
 
 def test_nothing_to_draw_is_none():
@@ -23,3 +23,11 @@ def test_smoothing_keeps_a_constant_and_the_length():
 
 def test_one_step_is_enough_for_a_curve():
     assert loss_curves({"sft": [{"kind": "step", "step": 1, "loss": 2.0, "lr": 0.0}]})
+
+
+def test_a_judge_is_drawn_with_a_panel_of_its_own():
+    curve = [{"confidence": 0.6, "accuracy": 0.5, "n": 3}]
+    drawn = reliability({f"critic {at}": curve for at in range(5)})
+    assert drawn == reliability({f"critic {at}": curve for at in range(5)})
+    assert drawn.count(b"<!-- how sure -->") == 5
+    assert reliability({}) is None

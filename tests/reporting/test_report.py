@@ -100,6 +100,28 @@ def facts(**changes):
     return RunFacts(**(given | changes))
 
 
+CURVE = [{"confidence": 0.7, "accuracy": 0.6, "n": 40}, {"confidence": 0.9, "accuracy": 1, "n": 9}]
+CRITIC = {
+    "f1": cell(0.91), "accuracy": cell(0.9), "calibration_error": cell(0.03), "curve": CURVE,
+    "ceiling": {"haiku": cell(0.8), "noir": cell(0.95)},
+}  # fmt: skip
+MODEL = {"accuracy": cell(0.77, 120), "calibration_error": cell(0.04), "curve": CURVE, "rows": []}
+
+
+def test_who_rewarded_and_who_judged_stand_with_their_intervals():
+    told = facts(
+        critics={"rewarding": CRITIC, "evaluating": CRITIC}, reward_models={"rm": MODEL},
+        summary={"sft": {"full": {"style": cell(0.6)}}},
+    )  # fmt: skip
+    html = render(told)
+    for words in (
+        "Critics of style", "ceiling, noir", "<td>evaluating</td>", "91.0<small>86 to 96</small>",
+        "Reward models", "77.0<small>72 to 82</small>", "<td>120</td>", "rewarded by",
+    ):  # fmt: skip
+        assert words in html
+    assert "Who rewarded" not in render(facts())
+
+
 @pytest.fixture(scope="module")
 def page():
     return render(facts())
@@ -188,6 +210,15 @@ def test_the_verdict_follows_the_figures():
     unknown = facts(summary={"sft": {"full": {"parsed": cell(1)}}}, comparisons=[])
     assert "no check here tells whether sft uses them" in verdict(unknown)
     assert "Nothing has been evaluated" in verdict(facts(summary={}))
+
+
+def test_a_style_that_was_not_asked_for_is_no_control_of_the_picture():
+    conditions = {"full": 0.7, "blind": 0.2, "no_style": 0.72}
+    cells = {name: {"named_precision": cell(mean)} for name, mean in conditions.items()}
+    rows = [compared(), compared(against="no_style", low=-0.05)]
+    said = verdict(facts(summary={"sft": cells}, comparisons=rows))
+    assert "The best of 1 controls" in said
+    assert "sft uses its pictures" in said
 
 
 def test_the_verdict_counts_what_the_last_stage_moved():

@@ -19,7 +19,13 @@ from haiga.rewards.critic import (
     temperature_of,
     twins,
 )
-from haiga.rewards.reliability import macro_f1, reliability, reliability_curve, style_scores
+from haiga.rewards.reliability import (
+    calibration_error,
+    macro_f1,
+    reliability,
+    reliability_curve,
+    style_scores,
+)
 from haiga.rewards.style import style
 from haiga.world.poets import POETS
 from haiga.world.scenes import scene
@@ -260,6 +266,32 @@ def test_the_interval_of_f1_covers_what_is_true():
         score = macro_f1(called, truth, seed=seed)
         covered += score.low <= 0.9 <= score.high
     assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_calibration_error_is_the_mean_distance_over_the_bins():
+    confidence = np.array([0.62, 0.68, 0.95, 1.0, 0.3])
+    right = np.array([True, False, True, True, False])
+    # Bins 0.6: |0.5 - 0.65| of 2; 0.9: |1 - 0.975| of 2; 0.3: |0 - 0.3| of 1.
+    found = calibration_error(confidence, right)
+    assert found.mean == pytest.approx((2 * 0.15 + 2 * 0.025 + 0.3) / 5)
+    curve = reliability_curve(confidence, right)
+    again = sum(each.n * abs(each.accuracy - each.confidence) for each in curve) / 5
+    assert found.mean == pytest.approx(again)
+    assert (found.n, found.low) == (5, 0)
+
+
+@pytest.mark.parametrize(("off", "error"), [(0.0, 0.0), (0.2, 0.2)])
+def test_the_interval_of_the_calibration_error_covers_what_is_true(off, error):
+    rng = np.random.default_rng(0)
+    low, high = [], []
+    for seed in range(40):
+        confidence = rng.uniform(0.55, 0.95, 400)
+        right = rng.random(400) < confidence - off
+        found = calibration_error(confidence, right, seed=seed)
+        low.append(found.low <= error + 0.02)
+        high.append(error <= found.high)
+    assert np.mean(low) > 0.85
+    assert np.mean(high) > 0.85
 
 
 def test_reliability_curve_by_hand():

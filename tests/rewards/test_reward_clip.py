@@ -6,7 +6,7 @@ from haiga.errors import ModelError
 from haiga.models.pictures import open_picture
 from haiga.models.towers import load_towers, picture_embeds, text_embeds
 from haiga.records import Picture
-from haiga.rewards.clip import opened, clip
+from haiga.rewards.clip import clip, opened
 from haiga.world.base import WEIGHTS
 from haiga.world.poets import POETS
 from haiga.world.printer import print_file

@@ -38,6 +38,8 @@ class _Asked(NamedTuple):
     reward: str
     option: str
     name: str
+    tasks: tuple[str, ...]
+    """What it is asked about."""
 
     @property
     def path(self) -> str:
@@ -95,7 +97,11 @@ def _asked(stage: Stage) -> Iterator[_Asked]:
     for at, reward in enumerate(rewards):
         option = LEARNED.get(reward["name"])
         if option is not None and isinstance(reward.get(option), str):
-            yield _Asked(at, reward["name"], option, reward[option])
+            own = reward.get("tasks") or stage.tasks
+            tasks = (
+                [reward["style"]] if reward.get("style") else [t for t in stage.tasks if t in own]
+            )
+            yield _Asked(at, reward["name"], option, reward[option], tuple(tasks))
 
 
 def _place(run: Run, name: str) -> str:
@@ -125,46 +131,60 @@ def _fault(recipe: Recipe, stage: str, asked: _Asked) -> str | None:
     """What is wrong with the name that a reward gives."""
     match asked.reward:
         case "reward_model":
-            return _model_fault(recipe, stage, asked.name)
+            return _model_fault(recipe, stage, asked)
         case "style":
-            return _critic_fault(recipe, asked.name)
+            return _critic_fault(recipe, asked)
     if asked.name.startswith((STAGE, CRITIC)):
         return f"{asked.name} is no dual encoder; name 'world:tower', a folder or a hub model"
     return _said(partial(checkpoint, asked.name))
 
 
-def _model_fault(recipe: Recipe, stage: str, name: str) -> str | None:
+def _model_fault(recipe: Recipe, stage: str, asked: _Asked) -> str | None:
     from haiga.pipeline import learning  # torch, which a look at a run does not need
 
     earlier = list(recipe.stage)[: list(recipe.stage).index(stage)]
     models = [each for each in earlier if learning.is_reward_model(each, recipe.stage[each])]
     known = f"reward models before it: {listed(STAGE + each for each in models)}"
-    own = name.removeprefix(STAGE)
-    if own == name:
-        if Path(name).is_dir():
+    own = asked.name.removeprefix(STAGE)
+    if own == asked.name:
+        if Path(own).is_dir():
             return None
-        return f"there is no folder {name}; name a reward model's, or a stage's; {known}"
+        return f"there is no folder {own}; name a reward model's, or a stage's; {known}"
     if own not in recipe.stage:
-        return f"there is no stage {own!r}{did_you_mean(own, list(recipe.stage))}; {known}"
+        return f"there is no stage {own!r}{did_you_mean(own, models)}; {known}"
     if own not in earlier:
         return f"{own} is not trained before {stage}; write [stage.{own}] above it; {known}"
     if own not in models:
         what = recipe.stage[own].objective["name"]
         return f"{own} is no reward model, its objective is {what}; {known}"
-    return None
+    if recipe.stage[own].pictures and not recipe.stage[stage].pictures:
+        return f"{own} has learned with pictures, and {stage} shows it none"
+    if recipe.stage[stage].pictures and not recipe.stage[own].pictures:
+        return f"{own} has learned without pictures, and {stage} shows it some"
+    return _strange(own, recipe.stage[own].tasks, asked)
 
 
-def _critic_fault(recipe: Recipe, name: str) -> str | None:
-    own = name.removeprefix(CRITIC)
-    if own == name:
-        if Path(name).is_file():
+def _critic_fault(recipe: Recipe, asked: _Asked) -> str | None:
+    own = asked.name.removeprefix(CRITIC)
+    if own == asked.name:
+        if Path(own).is_file():
             return None
-        return f"there is no file {name}; name a critic's, or '{CRITIC}{REWARDING}'"
+        return f"there is no file {own}; name a critic's, or '{CRITIC}{REWARDING}'"
     if recipe.critic is None:
-        return f"{name} is made by the section [critic], which this recipe has not; write it"
-    if own not in (REWARDING, EVALUATING):
+        return f"{asked.name} is made by the section [critic], which this recipe has not; write it"
+    if own not in TWINS:
         return f"there is no critic {own!r}; the run makes {CRITIC}{REWARDING} to be asked here"
-    return None
+    return _strange(asked.name, recipe.critic.styles, asked)
+
+
+def _strange(who: str, known: tuple[str, ...], asked: _Asked) -> str | None:
+    strange = [task for task in asked.tasks if task not in known]
+    if not strange:
+        return None
+    return (
+        f"{who} has learned from {listed(known)} and is asked about {listed(strange)}; let it "
+        "learn these too, or give the reward the tasks that it is for"
+    )
 
 
 def _said(attempt: Callable[[], object]) -> str | None:
