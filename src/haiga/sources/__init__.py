@@ -10,6 +10,7 @@ from haiga.sources.base import Found
 from haiga.sources.floating_world import floating_world
 from haiga.sources.folder import folder
 from haiga.sources.hub import hub
+from haiga.sources.url_list import url_list
 from haiga.sources.webdataset import webdataset
 from haiga.world import CAPTIONS_VERSION, PRINTER_VERSION
 
@@ -25,6 +26,7 @@ SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
     "llava_rlhf": partial(hub, preferences.LLAVA_RLHF),
     "mmpr": partial(hub, preferences.MMPR),
     "webdataset": webdataset,
+    "url_list": url_list,
 }
 """Name -> `(seed, language, skip, *, options)`: what it finds, in an order that is always the same;
 the first `skip` things are already at home."""
