@@ -10,6 +10,7 @@ from haiga.sources.base import Found
 from haiga.sources.floating_world import floating_world
 from haiga.sources.folder import folder
 from haiga.sources.hub import hub
+from haiga.sources.met import clause_counts, met
 from haiga.sources.url_list import url_list
 from haiga.sources.webdataset import webdataset
 from haiga.world import CAPTIONS_VERSION, PRINTER_VERSION
@@ -27,6 +28,7 @@ SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
     "mmpr": partial(hub, preferences.MMPR),
     "webdataset": webdataset,
     "url_list": url_list,
+    "met": met,
 }
 """Name -> `(seed, language, skip, *, options)`: what it finds, in an order that is always the same;
 the first `skip` things are already at home."""
@@ -36,4 +38,9 @@ VERSIONS: dict[str, Mapping[str, int]] = {
 }
 """Of what a source makes by itself; a folder of another version is not gone on with."""
 
-__all__ = ["SOURCES", "VERSIONS", "Found"]
+NOTES: dict[str, Callable[..., Iterator[str]]] = {
+    "met": clause_counts,
+}
+"""Of what a source can say before it begins, in lines, from its options."""
+
+__all__ = ["NOTES", "SOURCES", "VERSIONS", "Found"]

@@ -126,7 +126,13 @@ def read(client: httpx2.Client, url: str, *, limit: int = MAX_BYTES) -> Reply:
 
 
 def fetch(
-    client: httpx2.Client, pace: Pace, url: str, *, cache: Path | None = None, checksum: str = ""
+    client: httpx2.Client,
+    pace: Pace,
+    url: str,
+    *,
+    cache: Path | None = None,
+    checksum: str = "",
+    check: Callable[[Reply], bytes] | None = None,
 ) -> tuple[bytes, str]:
     """The picture at an address and its suffix, tried up to three times, kept in `cache`.
 
@@ -136,6 +142,7 @@ def fetch(
         url: with its scheme.
         cache: a folder of what was fetched before; None keeps nothing.
         checksum: what the file's SHA-256 or MD5 must be, in hex; "" accepts any.
+        check: the picture in a reply; `picture_in` where a server needs no other.
 
     Raises:
         FetchFault: it could not be fetched, or is not the picture that it should be.
@@ -144,7 +151,8 @@ def fetch(
     if kept is not None and kept.is_file():
         data = kept.read_bytes()
     else:
-        data = patiently(lambda: _picture_bytes(client, url), pace, host_of(url))
+        opened = check or picture_in
+        data = patiently(lambda: opened(read(client, url)), pace, host_of(url))
         if kept is not None:
             write_atomically(kept, data)
     shown = picture(data)
@@ -172,8 +180,11 @@ def patiently(attempt: Callable[[], _Result], pace: Pace, host: str) -> _Result:
     raise AssertionError("the last try returns or raises")
 
 
-def _picture_bytes(client: httpx2.Client, url: str) -> bytes:
-    reply = read(client, url)
+def picture_in(reply: Reply) -> bytes:
+    """The picture that a server sent.
+
+    Raises FetchFault where it sent something else, or asks not to use it.
+    """
     if reply.status != 200:
         again = reply.status in (408, 425, 429) or reply.status >= 500
         raise FetchFault(f"HTTP {reply.status}", again=again, after=asked_wait(reply.headers))

@@ -1,0 +1,305 @@
+"""The museum's table and a server that behaves as the museum's does."""
+
+import csv
+import io
+import json
+import time
+from importlib import import_module
+
+import pytest
+from loopback import send, serving
+from made import picture
+
+from haiga.curation import run
+from haiga.errors import DataError, RecipeError
+from haiga.sources.met import clause_counts, met
+from haiga.store import Folder
+
+room = import_module("haiga.sources.met")
+PAGE = b"<html>Request unsuccessful. Incapsula incident ID: 1</html>"
+HEADER = (
+    "Object Number,Is Highlight,Is Timeline Work,Is Public Domain,Object ID,Gallery Number,"
+    "Department,AccessionYear,Object Name,Title,Culture,Period,Dynasty,Reign,Portfolio,"
+    "Constituent ID,Artist Role,Artist Prefix,Artist Display Name,Artist Display Bio,"
+    "Artist Suffix,Artist Alpha Sort,Artist Nationality,Artist Begin Date,Artist End Date,"
+    "Artist Gender,Artist ULAN URL,Artist Wikidata URL,Object Date,Object Begin Date,"
+    "Object End Date,Medium,Dimensions,Credit Line,Geography Type,City,State,County,Country,"
+    "Region,Subregion,Locale,Locus,Excavation,River,Classification,Rights and Reproduction,"
+    "Link Resource,Object Wikidata URL,Metadata Date,Repository,Tags,Tags AAT URL,"
+    "Tags Wikidata URL"
+)
+COLUMNS = next(csv.reader([HEADER]))
+PRINT = {
+    "Object Number": "JP1847",
+    "Is Timeline Work": "True",
+    "Is Public Domain": "True",
+    "Department": "Asian Art",
+    "Object Name": "Print",
+    "Culture": "Japan",
+    "Classification": "Prints",
+    "Medium": "Polychrome woodblock print; ink and color on paper",
+    "Dimensions": "Image: 10 1/8 in.\r\n(25.7 cm)",
+}
+
+
+def _table(path, rows, columns=COLUMNS, mark="\ufeff"):
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    path.write_bytes((mark + text.getvalue()).encode())
+    return path
+
+
+def _said(url, n, **change):
+    """An object as the API gives it, in the fields that matter and some that do not."""
+    return {
+        "objectID": n,
+        "isPublicDomain": True,
+        "accessionNumber": "JP1847",
+        "primaryImage": f"{url}/original/{n}.jpg",
+        "primaryImageSmall": f"{url}/web-large/{n}.jpg",
+        "additionalImages": [],
+        "constituents": None,
+        "title": f"Under the Wave {n}",
+        "artistDisplayName": "Hokusai &amp; Son",
+        "objectDate": "ca. 1830–32",
+        "medium": "Polychrome woodblock print",
+        "creditLine": "H. O. Havemeyer Collection",
+        "culture": "Japan",
+        "period": "",
+        "classification": "Prints",
+        "objectURL": f"https://www.metmuseum.org/art/collection/search/{n}",
+        "tags": [{"term": "Waves", "AAT_URL": "", "Wikidata_URL": ""}],
+        "linkResource": "",
+        **change,
+    }
+
+
+def _json(handler, value, status=200):
+    send(handler, json.dumps(value).encode(), status, "application/json")
+
+
+def _block(handler, status=403):
+    send(handler, PAGE, status, "text/html; charset=utf-8")
+
+
+class Museum:
+    """A server with `prints` objects, all in order until a test says otherwise."""
+
+    def __init__(self, served, prints):
+        self.served, self.url = served, served.url
+        for n in range(prints):
+            self.object(n)
+            served.routes[f"/web-large/{n}.jpg"] = lambda h, t, n=n: send(h, picture(n, "JPEG"))
+
+    def object(self, n, **change):
+        said = _said(self.url, n, **change)
+        self.served.routes[f"/v1/objects/{n}"] = lambda h, t: _json(h, said)
+
+    def paths(self):
+        return [path for path, _ in self.served.asked]
+
+
+@pytest.fixture
+def museum(monkeypatch):
+    monkeypatch.setattr(room, "BLOCKED", 0.01)
+    monkeypatch.setattr(import_module("haiga.sources.download"), "BACKOFF", 0.01)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as served:
+        monkeypatch.setattr(room, "API", f"{served.url}/v1/objects")
+        yield Museum(served, 8)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Eight prints among what is none."""
+    rows = [{**PRINT, "Object ID": str(n)} for n in range(8)]
+    rows[1] |= {"Classification": "", "Title": 'Two lines,\nand a "quote"'}
+    others = [
+        {"Is Public Domain": "False"},
+        {"Department": "Drawings and Prints"},
+        {"Culture": "China"},
+        {"Classification": "Illustrated Books", "Object Name": "Print"},
+        {"Classification": "", "Object Name": "Illustrated book"},
+        {"Medium": "Lithograph"},
+    ]
+    more = [{**PRINT, "Object ID": str(100 + n), **each} for n, each in enumerate(others)]
+    return _table(tmp_path / "MetObjects.csv", [*more, *rows])
+
+
+def _found(table, tmp_path, skip=0, **options):
+    options = {"seconds": 0.0, "cache": str(tmp_path / "cache"), **options}
+    return list(met(0, "en", skip, data=str(table), **options))
+
+
+def test_clauses_count_what_they_leave(table):
+    assert list(clause_counts(data=str(table), seconds=1.0)) == [
+        "14 objects in the museum's table",
+        "13 after Is Public Domain ~ ^True$",
+        "12 after Department ~ ^Asian Art$",
+        "11 after Culture ~ ^Japan",
+        "9 after Classification|Object Name ~ ^Prints?$",
+        "8 after Medium ~ (?i)woodblock",
+    ]
+
+
+def test_prints_come_with_what_credit_needs(table, museum, tmp_path):
+    found = _found(table, tmp_path)
+    assert [each.id for each in found] == [str(n) for n in range(8)]
+    one = found[3]
+    assert one.pictures == ((picture(3, "JPEG"), ".jpg"),)
+    assert (one.caption, one.fault) == ("", "")
+    assert one.meta == {
+        "title": "Under the Wave 3",
+        "artist": "Hokusai & Son",
+        "date": "ca. 1830–32",
+        "medium": "Polychrome woodblock print",
+        "culture": "Japan",
+        "classification": "Prints",
+        "number": "JP1847",
+        "credit": "H. O. Havemeyer Collection",
+        "url": "https://www.metmuseum.org/art/collection/search/3",
+        "tags": ["Waves"],
+        "licence": "CC0 1.0",
+        "source": "The Metropolitan Museum of Art, Open Access",
+        "picture": f"{museum.url}/web-large/3.jpg",
+    }
+
+
+def test_what_the_museum_does_not_show_is_named(table, museum, tmp_path):
+    routes = museum.served.routes
+    routes["/v1/objects/0"] = lambda h, t: _json(h, {"message": "ObjectID not found"}, 404)
+    routes["/v1/objects/1"] = lambda h, t: _json(h, {"message": "Not a valid object"}, 404)
+    museum.object(2, primaryImage="", primaryImageSmall="")
+    museum.object(3, isPublicDomain=False)
+    routes["/v1/objects/4"] = lambda h, t: _json(h, {"message": "could not parse objectID"}, 400)
+    del routes["/web-large/5.jpg"]
+    found = _found(table, tmp_path)
+    assert [(each.id, each.fault) for each in found if each.fault] == [
+        ("0", "not in the API (404)"),
+        ("1", "not in the API (404)"),
+        ("2", "the museum shows no picture"),
+        ("3", "not in the public domain"),
+        ("4", "HTTP 400"),
+        ("5", "HTTP 404"),
+    ]
+    assert found[1].meta["error"] == "Not a valid object"
+    assert found[5].meta["title"] == "Under the Wave 5"
+
+
+@pytest.mark.parametrize("status", [403, 200, 503])
+def test_a_block_is_waited_for(table, museum, tmp_path, status):
+    said, routes = _said(museum.url, 2), museum.served.routes
+    routes["/v1/objects/2"] = lambda h, t: _json(h, said) if t > 2 else _block(h, status)
+    if status != 503:
+        routes["/web-large/2.jpg"] = lambda h, t: (
+            send(h, picture(2, "JPEG")) if t > 1 else _block(h, status)
+        )
+    assert [each.fault for each in _found(table, tmp_path)] == [""] * 8
+    assert museum.served.count("/v1/objects/2") == 3
+
+
+def test_a_block_is_never_asked_again_at_once(table, museum, tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "BLOCKED", 0.4)
+    said = _said(museum.url, 0)
+    museum.served.routes["/v1/objects/0"] = lambda h, t: _json(h, said) if t > 1 else _block(h)
+    _found(table, tmp_path)
+    first, second = (at for path, at in museum.served.asked if path == "/v1/objects/0")
+    assert second - first >= 0.39
+
+
+@pytest.mark.parametrize("path", ["/v1/objects/4", "/web-large/4.jpg"])
+def test_a_block_that_stays_stops_and_costs_nothing(table, museum, tmp_path, path):
+    open_again = museum.served.routes[path]
+    museum.served.routes[path] = lambda h, t: _block(h)
+    with pytest.raises(DataError, match=r"go on refusing .*What was fetched is kept"):
+        _found(table, tmp_path)
+    museum.served.routes[path] = open_again
+    museum.served.asked.clear()
+    found = _found(table, tmp_path)
+    assert [each.fault for each in found] == [""] * 8
+    assert not {"/v1/objects/0", "/web-large/0.jpg"} & set(museum.paths())
+
+
+def test_nothing_is_asked_twice(table, museum, tmp_path):
+    del museum.served.routes["/v1/objects/6"]
+    museum.served.routes["/v1/objects/6"] = lambda h, t: _json(h, {"message": "no"}, 404)
+    whole = _found(table, tmp_path)
+    museum.served.asked.clear()
+    for skip in (0, 3, 7, 8):
+        assert _found(table, tmp_path, skip) == whole[skip:]
+    assert museum.paths() == []
+
+
+def test_the_api_is_asked_one_by_one_in_its_time(table, museum, tmp_path):
+    running, most = [], []
+
+    def slow(handler, n, said):
+        running.append(n)
+        most.append(len(running))
+        time.sleep(0.02)
+        running.pop()
+        _json(handler, said)
+
+    for n in range(8):
+        said = _said(museum.url, n)
+        museum.served.routes[f"/v1/objects/{n}"] = lambda h, t, said=said: slow(h, t, said)
+    _found(table, tmp_path, seconds=0.05)
+    assert max(most) == 1
+    times = [at for path, at in museum.served.asked if path.startswith("/v1")]
+    assert times[-1] - times[0] >= 7 * 0.05 - 0.04
+
+
+def test_a_retired_address_stops_with_what_the_museum_says(table, museum, tmp_path):
+    said = {"message": "gone", "replacement": "/public/collection/v9/objects"}
+    museum.served.routes["/v1/objects/0"] = lambda h, t: _json(h, said, 410)
+    with pytest.raises(DataError, match=r"has retired .*v9/objects"):
+        _found(table, tmp_path)
+
+
+def test_tables_that_cannot_be_used_are_sentences(table, tmp_path):
+    pointer = tmp_path / "pointer.csv"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 232531366\n")
+    with pytest.raises(DataError, match="Git LFS pointer"):
+        _found(pointer, tmp_path)
+    with pytest.raises(DataError, match=r"has no column 'Medum' \(did you mean 'Medium'"):
+        _found(table, tmp_path, where=(("Medum", "x"),))
+    with pytest.raises(RecipeError, match="no regular expression"):
+        _found(table, tmp_path, where=(("Medium", "("),))
+    with pytest.raises(DataError, match=r"passes every clause.*: 14 objects.*; 0 after Medium"):
+        _found(table, tmp_path, where=(("Medium", "papyrus"),))
+
+
+def test_an_older_table_is_read_by_its_names(museum, tmp_path):
+    columns = [
+        name for name in COLUMNS if name not in ("Is Timeline Work", "Gallery Number", "Tags")
+    ]
+    row = {name: PRINT.get(name, "") for name in columns} | {"Object ID": "2"}
+    old = _table(tmp_path / "old.csv", [row, row], columns[::-1], mark="")
+    one, two = _found(old, tmp_path)
+    assert (one.id, one.fault) == ("2", "")
+    assert (two.id, two.fault) == ("2 (old.csv:3)", "its Object ID comes twice")
+
+
+def test_a_gathering_that_broke_off_goes_on_after_its_last_shard(
+    table, museum, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run, "SHARD", 3)
+    museum.object(2, primaryImageSmall="")
+    good = museum.served.routes["/v1/objects/4"]
+    museum.served.routes["/v1/objects/4"] = lambda h, t: _block(h)
+    raw = Folder(tmp_path / "00_raw")
+    options = {"data": str(table), "seconds": 0.0, "cache": str(tmp_path / "cache")}
+
+    def gather():
+        run.gather(lambda skip: met(0, "en", skip, **options), raw, {}, lambda event: None)
+
+    with pytest.raises(DataError, match="go on refusing"):
+        gather()
+    museum.served.routes["/v1/objects/4"] = good
+    gather()
+    assert [row["id"] for row in raw.rows()] == ["0", "1", "3", "4", "5", "6", "7"]
+    assert [row["reason"] for row in raw.dropped()] == ["the museum shows no picture"]
+    assert museum.paths().count("/v1/objects/0") == 1
+    assert museum.paths().count("/web-large/3.jpg") == 1
