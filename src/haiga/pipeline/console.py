@@ -10,6 +10,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from haiga.errors import HaigaError
 from haiga.events import Event, Sink
 
 
@@ -59,8 +60,30 @@ def look(event: Event) -> str:
     if "desirable" in event:
         said.append(f"desirable {event['desirable']:.1f}")
     if "kl" in event:
-        said.append(f"{event['kl']:.1f} from the start")
+        said.append(f"{round(event['kl'], 1) + 0.0:.1f} from the start")  # never -0.0
     return "writes " + ", ".join(said)
+
+
+def excuse(error: Exception) -> str | None:
+    """What an error says to a person; None where the mistake is ours, and its traceback is needed.
+
+    "" where all has been said: `haiga` alone has printed its help.
+    """
+    if isinstance(error, HaigaError):
+        return str(error)
+    if hasattr(error, "format_message"):  # click's own: a wrong option
+        return str(error.format_message())
+    if isinstance(error, OSError):
+        what = error.filename or "A file"
+        return f"{what} cannot be used: {error.strerror or error}. Mend it and run it again."
+    # Torch's own, for a GPU and for a CPU.
+    full = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    if full or isinstance(error, MemoryError):
+        return (
+            "The memory is full. Make the stage's micro_batch or evaluate.batch smaller, and run "
+            "the same command again."
+        )
+    return None
 
 
 def time_left(seconds: float) -> str:

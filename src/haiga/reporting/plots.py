@@ -40,6 +40,14 @@ STYLE: Any = {
     "svg.hashsalt": "haiga",
 }
 MARKERS = "osD^vPX*<>"
+WRITTEN = {
+    "parsed": "can be read",
+    "form": "5-7-5",
+    "named": "named truly",
+    "variety": "not repeated",
+    "distinct": "distinct-2",
+}
+LIKELY = {"desirable": "desirable", "gap": "lead over the others", "kl": "from the start"}
 WIDTH = 9.0
 """Inches; 900 px where the page is wide enough."""
 
@@ -81,6 +89,44 @@ def _loss_panel(panel: Axes, stage: str, seen: Sequence[Event]) -> None:
     if panel.get_legend_handles_labels()[0]:
         panel.plot([], [], color=FAINT, linewidth=5, label=f"rate, to {rate.max():.0e}")
         panel.legend(frameon=False, fontsize=8, loc="upper right")
+
+
+def looks(events: Mapping[str, Sequence[Event]]) -> bytes | None:
+    """What each watched stage wrote while it was trained, beside its loss: a row per stage.
+
+    None where no stage was watched.
+    """
+    stages = {s: e for s, e in events.items() if any(x["kind"] == "look" for x in e)}
+    if not stages:
+        return None
+    with mpl.rc_context(STYLE):
+        figure, panels = _panels(len(stages), 3, 2.7)
+        for at, (stage, seen) in enumerate(stages.items()):
+            loss, shares, nats = panels[3 * at : 3 * at + 3]
+            if any(event["kind"] == "step" for event in seen):
+                _loss_panel(loss, stage, seen)
+            _look_panel(shares, seen, WRITTEN)
+            shares.set(title="what it writes", ylim=(-0.03, 1.03))
+            shares.yaxis.set_major_formatter(PercentFormatter(1))
+            _look_panel(nats, seen, LIKELY)
+            nats.set(title="nats an answer")
+        return _svg(figure)
+
+
+def _look_panel(panel: Axes, seen: Sequence[Event], names: Mapping[str, str]) -> None:
+    """Curves of looks, the first in the accent; a line where the kept weights are from."""
+    found = [event for event in seen if event["kind"] == "look"]
+    for at, (name, label) in enumerate(names.items()):
+        points = [(event["step"], event[name]) for event in found if name in event]
+        if points:
+            style = {"color": GREY if at else ACCENT, "lw": 0.9 if at else 1.4, "ms": 3.5}
+            panel.plot(*zip(*points, strict=True), f"{MARKERS[at]}-", label=label, **style)
+    for event in seen:
+        if event["kind"] in ("stopped", "kept"):
+            panel.axvline(event["kept"], color=INK, lw=0.8, ls=":", label="kept")
+    panel.set(xlabel="step")
+    panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    panel.legend(frameon=False, fontsize=7)
 
 
 def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:

@@ -61,6 +61,7 @@ def render(run: RunFacts) -> str:
         sheet=contact_sheet(run),
         samples={stage: _spread(seen) for stage, seen in run.events.items() if _samples(seen)},
         warnings=_warnings(run),
+        looking=words.looking(run.events),
         spent=words.spent(run.ledger),
         recipe=json.dumps(run.recipe, indent=2, ensure_ascii=False, default=str),
     )
@@ -120,6 +121,7 @@ def _figures(run: RunFacts) -> dict[str, str | None]:
     made = {
         "funnel": plots.funnel(run.manifests),
         "losses": plots.loss_curves(run.events),
+        "looks": plots.looks(run.events),
         "forest": plots.forest(run.summary),
         "reliability": plots.reliability(_curves(run)),
     }
@@ -176,11 +178,11 @@ def _spread(seen: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _warnings(run: RunFacts) -> list[tuple[str, Mapping[str, Any]]]:
-    """Each warning of each stage once, where it was first given."""
+    """Each warning of each stage once, where it was first given; and how a stage was stopped."""
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for stage, seen in run.events.items():
         for event in seen:
-            if event["kind"] == "warning":
+            if event["kind"] in ("warning", "stopped", "kept"):
                 found.setdefault((stage, event["text"]), event)
     return [(stage, event) for (stage, _), event in found.items()]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from haiga.evaluation.compare import PRIMARY, uses_picture
 from haiga.evaluation.conditions import CONDITIONS
+from haiga.events import Event
 from haiga.reporting.facts import RunFacts
 from haiga.text.mentions import find
 from haiga.world.lexicon import lexicon
@@ -133,6 +134,19 @@ def marked(row: Mapping[str, Any]) -> list[Piece]:
     bound = r"\b" if row["language"] != "ja" else ""
     cut = re.split(f"({bound}(?:{ordered}){bound})", text, flags=re.IGNORECASE)
     return [Piece(piece, names.get(piece.casefold(), "")) for piece in cut if piece]
+
+
+def looking(events: Mapping[str, Sequence[Event]]) -> str:
+    """What it cost to watch the stages that were watched; nothing to say where none was."""
+    shares = []
+    for stage, seen in events.items():
+        looks, steps = (
+            sum(event.get("seconds", 0.0) for event in seen if event["kind"] == kind)
+            for kind in ("look", "step")
+        )
+        if looks:
+            shares.append(f"{percent(looks / (looks + steps))} of the time of {stage}")
+    return f"Looking took {', '.join(shares)}." if shares else ""
 
 
 def spent(ledger: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ def read_manifest(folder: Path) -> Manifest | None:
             f"{path} is not a manifest of this version of haiga. Delete it; the folder is then "
             "made again."
         )
-    return Manifest(**row)
+    return Manifest(**{**row, "notes": tuple(row.get("notes", ()))})
 
 
 def require_manifest(folder: Path) -> Manifest:

@@ -89,10 +89,9 @@ def looking(job: Job, material: Material) -> Callable[[nn.Module, int], Look] | 
             text = f"Nobody watches what this stage writes: {why}."
             material.emit({"kind": "note", "text": text})
         return None
-    every = -(-len(job.validation) // section.pictures)
     sight = Sight(
         vlm=job.vlm,
-        rows=[_first_of_each(row) for row in job.validation[::every]],
+        rows=[_first_of_each(row) for row in _chosen(job.validation, section)],
         groups={group.id: group for group in material.validation},
         collate=lambda rows: job.collate(rows, -1),
         start=starting_copy(job.model) if isinstance(job.model, PeftModel) else None,
@@ -183,6 +182,12 @@ def _logps(sight: Sight, rows: Sequence[Rendered]) -> dict[str, list[float]]:
     for kind, logp in zip(batch.kinds, forward(batch)["answer_logps"].tolist(), strict=True):
         found.setdefault(kind, []).append(logp)
     return found
+
+
+def _chosen(rows: Sequence[Rendered], section: Watch) -> list[Rendered]:
+    """As many as are looked at, evenly from all over the held-out rows."""
+    count = min(section.pictures, len(rows))
+    return [rows[at * len(rows) // count] for at in range(count)]
 
 
 def _first_of_each(row: Rendered) -> Rendered:

@@ -25,7 +25,7 @@ from haiga.models.trainable import parameter_groups, rule_counts
 from haiga.objectives import needs
 from haiga.objectives.bind import bind_objective
 from haiga.recipe.bind import bind
-from haiga.recipe.schema import Rollout, Stage
+from haiga.recipe.schema import Rollout, Stage, Watch
 from haiga.rewards.combine import parts
 from haiga.training import rollout
 from haiga.training.advantage import ADVANTAGES
@@ -185,13 +185,12 @@ def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
         validate_every=stage.validate_every or math.ceil(steps / 8),
         sample_every=stage.sample_every or math.ceil(steps / 4),
         checkpoint_every=stage.save_every or math.ceil(steps / 8),
-        **_watch(stage, steps),
+        **_looks(watched(stage), steps),
     )
 
 
-def _watch(stage: Stage, steps: int) -> dict[str, Any]:
+def _looks(section: Watch | None, steps: int) -> dict[str, Any]:
     """The settings by which a stage is watched."""
-    section = watched(stage)
     if section is None:
         return {}
     every = section.every or max(steps // 12, LOOKS_APART)
