@@ -5,6 +5,7 @@ import io
 import json
 import time
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 from loopback import send, serving
@@ -12,6 +13,9 @@ from made import picture
 
 from haiga.curation import run
 from haiga.errors import DataError, RecipeError
+from haiga.pipeline.data import gather
+from haiga.pipeline.run import Run
+from haiga.recipe.load import load
 from haiga.sources.met import clause_counts, met
 from haiga.store import Folder
 
@@ -303,3 +307,14 @@ def test_a_gathering_that_broke_off_goes_on_after_its_last_shard(
     assert [row["reason"] for row in raw.dropped()] == ["the museum shows no picture"]
     assert museum.paths().count("/v1/objects/0") == 1
     assert museum.paths().count("/web-large/3.jpg") == 1
+
+
+def test_a_run_says_the_counts_when_it_begins_to_gather(table, museum, tmp_path):
+    options = {"data": str(table), "seconds": 0.0, "cache": str(tmp_path / "cache")}
+    recipe = load(Path(__file__).parents[2] / "recipes" / "smoke.toml")
+    recipe = recipe.model_copy(update={"source": {"name": "met", **options}})
+    said = []
+    for _ in range(2):
+        gather(Run(recipe, tmp_path / "run", said.append))
+    notes = [event["text"] for event in said if event["kind"] == "note"]
+    assert notes == list(clause_counts(**options))

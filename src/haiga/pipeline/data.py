@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from haiga import sources, teachers
@@ -37,12 +37,14 @@ def gather(run: Run) -> None:
         "seed": recipe.seed,
         "versions": sources.VERSIONS.get(recipe.source["name"], {}),
     }
-    curation.gather(
-        lambda skip: source(recipe.seed, recipe.language, skip),
-        run.data("00_raw"),
-        options,
-        run.emit,
-    )
+    notes = sources.NOTES.get(recipe.source["name"])
+
+    def found(skip: int) -> Iterator[sources.Found]:
+        for text in notes(**source.keywords) if notes else ():
+            run.emit({"kind": "note", "stage": "00_raw", "text": text})
+        return source(recipe.seed, recipe.language, skip)
+
+    curation.gather(found, run.data("00_raw"), options, run.emit)
 
 
 def curate(run: Run) -> None:
