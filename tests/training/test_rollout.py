@@ -1,4 +1,5 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from haiga.recipe.schema import Rollout
 from haiga.records import IMAGE, Answer, Group, Picture, assistant, user
 from haiga.rewards import Scored
 from haiga.rewards.combine import Part
+from haiga.training import rollout
 from haiga.training.advantage import ADVANTAGES, Seen
 from haiga.training.forward import Forward, columns_for
 from haiga.training.references import starting_copy
@@ -188,6 +190,21 @@ def test_a_moving_baseline_goes_on_from_the_rollout_before(vlm, tmp_path):
     again = batches(rolled)
     again(1)
     assert last_baseline(tmp_path / "000001.jsonl") == second
+
+
+def test_a_rank_without_rows_rolls_nothing_out_and_goes_on(vlm, tmp_path, monkeypatch):
+    """Six prompts in batches of five, for two ranks: the second batch is one row."""
+    second = SimpleNamespace(process_index=1, num_processes=2)
+    monkeypatch.setattr(rollout, "ranks", lambda: second)
+    mean = {"advantage": {"name": "moving_baseline"}, "samples": 1}
+    rolled = replace(policy(vlm, tmp_path, **mean), batch=5)
+    of_step = batches(rolled)
+    assert [len(batch.ids) for batch in of_step(0)] == [2]
+    assert of_step(1) == []
+    files = [tmp_path / f"00000{number}.1.jsonl" for number in range(2)]
+    assert last_baseline(files[0]) == last_baseline(files[1]) != Baseline()
+    assert batches(rolled)(1) == []
+    assert [len(batch.ids) for batch in of_step(2)] == [2]
 
 
 def test_gae_without_a_critic_is_refused():

@@ -93,6 +93,10 @@ def _roll(policy: Policy, number: int) -> list[Written]:
     began = time.monotonic()
     chosen = batch_indices(len(policy.rows), policy.batch, number, policy.seed)
     own = share(chosen, ranks().process_index, ranks().num_processes)
+    baseline = Baseline() if number == 0 else last_baseline(_file(policy, number - 1))
+    if not own:  # a short batch has rows for the first ranks alone
+        write(_file(policy, number), [], [], combine([], policy.parts), baseline)
+        return []
     rows = [_sampled(policy, part, number, at) for at, part in _parts(policy, own)]
     flat = [row for part in rows for row in part]
     texts = [[text_of(policy.vlm, branch.ids) for branch in row.answers] for row in flat]
@@ -100,10 +104,7 @@ def _roll(policy: Policy, number: int) -> list[Written]:
     if number == 0:
         require_scores(rewarded)
     noted = [_noted(policy, part) for part in split(flat, policy.micro)]
-    columns = (
-        {name: [v for part in noted for v in part[name]] for name in noted[0]} if noted else {}
-    )
-    baseline = Baseline() if number == 0 else last_baseline(_file(policy, number - 1))
+    columns = {name: [v for part in noted for v in part[name]] for name in noted[0]}
     worth = policy.worth(_seen(flat, rewarded, columns, policy.settings.kl, baseline))
     columns |= {"advantages": worth.advantages.tolist()}
     if worth.returns is not None:
