@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from haiga.errors import HaigaError
-
 if TYPE_CHECKING:
     from haiga.pipeline.run import Run
 
@@ -130,6 +128,21 @@ def curate(opened: Run, words: str) -> None:
     make_data(opened)
     tables.funnel(opened)
     _say(f"Next: haiga train {words}")
+
+
+@app.command()
+def teach(
+    recipe: RecipePath,
+    set_: Overrides = None,
+    workdir: Workdir = RUNS,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what it would cost; ask nothing.")
+    ] = False,
+) -> None:
+    """Gather pictures and have the teacher write about them: what is paid for, alone."""
+    from haiga.pipeline import data
+
+    _do(data.estimate if estimate else data.write, recipe, set_, workdir)
 
 
 @makes
@@ -253,28 +266,6 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", category=kind, module=r"(transformers|peft|torch)\.")
 
 
-def _sentence(error: Exception) -> str | None:
-    """What an error says to a person; None where the mistake is ours, and its traceback is needed.
-
-    "" where all has been said: `haiga` alone has printed its help.
-    """
-    if isinstance(error, HaigaError):
-        return str(error)
-    if hasattr(error, "format_message"):  # click's own: a wrong option
-        return str(error.format_message())
-    if isinstance(error, OSError):
-        what = error.filename or "A file"
-        return f"{what} cannot be used: {error.strerror or error}. Mend it and run it again."
-    # Torch's own, for a GPU and for a CPU.
-    full = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-    if full or isinstance(error, MemoryError):
-        return (
-            "The memory is full. Make the stage's micro_batch or evaluate.batch smaller, and run "
-            "the same command again."
-        )
-    return None
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The entry point: errors for people become sentences. Returns the exit code."""
     quiet()
@@ -290,7 +281,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        sentence = _sentence(error)
+        from haiga.pipeline.console import excuse
+
+        sentence = excuse(error)
         if sentence is None:
             raise
         _say(*[sentence] if sentence else [], error=True)

@@ -10,6 +10,7 @@ COMMANDS = {
     "check": ["recipe", "--set"],
     "plan": ["recipe", "--set"],
     "curate": [*RUN, "--dry-run", "--rebuild"],
+    "teach": [*RUN, "--estimate"],
     "train": [*RUN, "--dry-run", "--rebuild"],
     "evaluate": RUN,
     "report": RUN,

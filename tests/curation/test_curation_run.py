@@ -2,7 +2,9 @@
 
 import io
 import json
+import time
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 from haiga.curation import captions, pictures, run
-from haiga.errors import DataError, StoreError, TeacherError
+from haiga.errors import BudgetError, DataError, StoreError, TeacherError
 from haiga.records import IMAGE, Answer, assistant, user
 from haiga.sources import Found
 from haiga.store import Folder, folder, read_groups
@@ -34,22 +36,22 @@ class Fake:
 
     name = "fake"
 
-    def __init__(self, fails=lambda request: False, tokens=0):
-        self.asked, self._fails, self._tokens = [], fails, tokens
+    def __init__(self, fails=lambda request: False, at_once=1):
+        self.asked, self._fails, self.at_once = [], fails, at_once
 
     def ask(self, request):
         self.asked.append(request)
         if self._fails(request):
             raise TeacherError("the line was busy")
         text = f"{request.task} {request.meta['n']} take {request.seed}"
-        return Response(text, "fake-1", 0.5 * bool(self._tokens), self._tokens, self._tokens)
+        return Response(text, "fake-1")
 
 
 class Stages:
     """The five stages in a folder, and what they said."""
 
     def __init__(self, path):
-        self.path, self.events, self.bills = path, [], []
+        self.path, self.events = path, []
 
     def folder(self, name, rebuild=False):
         return Folder(self.path / name, rebuild=rebuild)
@@ -78,10 +80,9 @@ class Stages:
             self.folder("01_filtered"),
             target,
             {},
-            teacher=teacher,
+            teacher=(lambda: teacher) if teacher else None,
             answers=dict.fromkeys(tasks, answers),
             emit=self.events.append,
-            spend=self.bills.append,
         )
         return list(target.rows()), list(target.dropped())
 
@@ -302,26 +303,59 @@ def test_a_teacher_that_always_fails_is_soon_left_alone(stages):
     assert len(teacher.asked) == 8
 
 
-def test_paid_calls_are_in_the_ledger_by_name(stages):
-    stages.gather(_many(2))
+def test_answers_keep_their_order_however_many_are_asked_at_once(stages):
+    stages.gather(_many(40))
     stages.filter()
-    stages.caption(Fake(tokens=7), answers=2)
-    assert len(stages.bills) == 4
-    assert stages.bills[0] == {
-        "model": "fake-1",
-        "dollars": 0.5,
-        "tokens_in": 7,
-        "tokens_out": 7,
-        "row": "row0",
-        "task": "haiku",
-    }
+
+    class Uneven(Fake):
+        """The earlier asked, the later answered; a refusal and a failure among them."""
+
+        def ask(self, request):
+            time.sleep(0.02 / (1 + request.meta["n"] % 5))
+            response = super().ask(request)
+            refused = request.meta["n"] == 3
+            return replace(response, stop="refusal") if refused else response
+
+    teacher = Uneven(lambda request: request.meta["n"] == 7, at_once=8)
+    kept, _ = stages.caption(teacher, tasks=["haiku", "describe"], answers=2)
+    assert len(teacher.asked) == 160
+    assert [row["id"] for row in kept] == [f"row{n}" for n in range(40)]
+    for n, row in enumerate(kept):
+        wanted = [f"{task} {n} take {seed}" for task in ("haiku", "describe") for seed in (0, 1)]
+        texts = [text["text"] for text in row["answers"] if text["source"] == "fake"]
+        assert texts == ([] if n in (3, 7) else wanted)
+    assert kept[3]["failures"][0] == "haiku: fake-1 refused to answer."
 
 
-def test_free_calls_are_not(stages):
-    stages.gather(_many(2))
+def test_many_at_once_stop_too_when_most_fail(stages):
+    stages.gather(_many(40))
     stages.filter()
-    stages.caption(Fake())
-    assert stages.bills == []
+    teacher = Fake(lambda request: time.sleep(0.005) or True, at_once=4)
+    with pytest.raises(DataError, match=r"8 of the first 8 calls"):
+        stages.caption(teacher)
+    assert len(teacher.asked) < 32
+    asked = len(teacher.asked)
+    time.sleep(0.05)
+    assert len(teacher.asked) == asked  # nobody goes on asking
+
+
+def test_a_budget_that_is_spent_stops_the_stage_and_no_row_is_lost(stages, monkeypatch):
+    monkeypatch.setattr(run, "PAID_SHARD", 4)
+    stages.gather(_many(10))
+    stages.filter()
+
+    class Poor(Fake):
+        def ask(self, request):
+            if request.meta["n"] == 6:
+                raise BudgetError("no money")
+            return super().ask(request)
+
+    for at_once in (1, 4):
+        with pytest.raises(BudgetError):
+            stages.caption(Poor(at_once=at_once))
+    kept, _ = stages.caption(Fake())
+    assert [row["id"] for row in kept] == [f"row{n}" for n in range(10)]
+    assert not any(row["failures"] for row in kept)
 
 
 def test_a_stopped_teacher_is_not_asked_again_for_finished_shards(stages, monkeypatch):

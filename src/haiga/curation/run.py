@@ -9,13 +9,15 @@ of a kept row's texts that it left standing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 from haiga.curation import captions, duplicates, pictures
-from haiga.curation.asking import Spend, ask
+from haiga.curation.asking import ask
 from haiga.curation.breaker import stop_if_most_fail
 from haiga.curation.groups import groups_of
 from haiga.curation.measurements import measured
@@ -107,7 +109,7 @@ def filter_rows(
     with target.writer("01_filtered", options, parents) as writer:
         values = _measurements(rows, raw, target.path.parent / "measurements", writer, emit)
         verdicts = _verdicts(rows, values, picture_rules, hamming)
-        _sweep(writer, len(rows), decide)
+        _sweep(writer, len(rows), partial(map, decide))
 
 
 def _measurements(
@@ -158,19 +160,19 @@ def caption(
     target: Folder,
     options: Mapping[str, Any],
     *,
-    teacher: Teacher | None,
+    teacher: Callable[[], Teacher] | None,
     answers: Mapping[str, int],
     emit: Sink,
-    spend: Spend,
 ) -> None:
     """02_captioned: the source's own caption, and as many of the teacher's answers as a task asks.
 
     A call that failed drops nothing but itself: the row keeps its other texts, and the teacher's
-    words in `failures`; a row left with no text at all is dropped. `spend` is told of every paid
-    call.
+    words in `failures`; a row left with no text at all is dropped. `teacher` is called for once
+    there is something to ask.
 
     Raises:
         DataError: most calls failed.
+        BudgetError: the next call could cost too much.
     """
     parents = {"01_filtered": filtered.fingerprint()}
     if target.is_complete("02_captioned", options, parents):
@@ -181,20 +183,22 @@ def caption(
     calls = sum(answers.values()) if teacher else 0
     asked = 0
 
-    def decide(at: int) -> Row:
+    def decide(ats: range) -> Iterator[Row]:
         nonlocal asked
-        row = rows[at]
-        texts: list[dict[str, str]] = []
-        failures: list[str] = []
-        if teacher:
-            texts, failures = ask(teacher, row, files, answers=answers, spend=spend)
-            failed.extend(failures)
-            asked += calls
-            stop_if_most_fail("calls to the teacher", failed, asked)
-        if (at + 1) % PAID_SHARD == 0 or at + 1 == len(rows):
-            emit({"kind": "progress", "stage": "02_captioned", "done": at + 1, "total": len(rows)})
-        return _with_texts(row, texts, failures, calls)
+        shard = [rows[at] for at in ats]
+        if opened is None:
+            yield from (_with_texts(row, [], [], 0) for row in shard)
+        else:
+            with closing(ask(opened, shard, files, answers=answers)) as answered:
+                for row, (texts, failures) in zip(shard, answered, strict=True):
+                    failed.extend(failures)
+                    asked += calls
+                    stop_if_most_fail("calls to the teacher", failed, asked)
+                    yield _with_texts(row, texts, failures, calls)
+        done = {"done": ats.stop, "total": len(rows)}
+        emit({"kind": "progress", "stage": "02_captioned", **done})
 
+    opened = teacher() if teacher else None
     with target.writer("02_captioned", options, parents) as writer:
         _sweep(writer, len(rows), decide, PAID_SHARD)
     _warn_of_failures(target, emit)
@@ -249,7 +253,7 @@ def check_captions(
         return {**row, "reason": f"{bad[0]['task']}: {bad[0]['reason']}"}
 
     with target.writer("03_quality_checked", options, parents) as writer:
-        _sweep(writer, len(rows), decide)
+        _sweep(writer, len(rows), partial(map, decide))
 
 
 def finalise(
@@ -275,12 +279,14 @@ def finalise(
     )
 
 
-def _sweep(writer: Writer, rows: int, decide: Callable[[int], Row], size: int = SHARD) -> None:
-    """Shard by shard what `decide` makes of each row; one with a "reason" is dropped."""
+def _sweep(
+    writer: Writer, rows: int, decide: Callable[[range], Iterable[Row]], size: int = SHARD
+) -> None:
+    """Shard by shard what `decide` makes of its rows; one with a "reason" is dropped."""
     for shard, start in enumerate(range(0, rows, size)):
         if writer.has(shard):
             continue
-        decided = [decide(at) for at in range(start, min(start + size, rows))]
+        decided = list(decide(range(start, min(start + size, rows))))
         writer.write(shard, *_parted(decided))
 
 

@@ -17,6 +17,7 @@ from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS, Item
 from haiga.objectives import OBJECTIVES, Objective, needs
 from haiga.objectives.bind import bind_objective
+from haiga.pipeline import teaching
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.recipe.bind import bind, options
 from haiga.recipe.checks import SOURCE_TASK
@@ -84,7 +85,9 @@ def _data_faults(recipe: Recipe) -> Iterator[str | None]:
             yield from _size_faults(recipe)
         yield from _unwritten(recipe, languages)
     if recipe.teach is not None:
-        yield _bound(TEACHERS, recipe.teach.teacher, "teach.teacher")
+        fault = _bound(TEACHERS, recipe.teach.teacher, teaching.PATH)
+        yield fault
+        yield from teaching.faults(recipe) if fault is None else ()
     for at, rule in enumerate(recipe.curate.pictures):
         yield _bound(pictures.RULES, rule, f"curate.pictures.{at}")
     texts = {"captions": recipe.curate.captions}
@@ -218,7 +221,7 @@ def _style_faults(recipe: Recipe) -> Iterator[str]:
     items = [
         Item(task, (user(instructions(task, recipe.language)[0]),), task=task,
              language=recipe.language)
-        for task in learning.evaluated_tasks(recipe)
+        for task in recipe.evaluate.tasks or learning.last_tasks(recipe)
     ]  # fmt: skip
     for name in recipe.evaluate.conditions:
         if CONDITIONS[name].tells == "style":
@@ -253,6 +256,7 @@ def _room_faults(recipe: Recipe, picture: int) -> Iterator[str]:
 def _notes(recipe: Recipe) -> Iterator[str]:
     from haiga.pipeline import plan as paper
 
+    yield from teaching.notes(recipe)
     if recipe.source is None:
         yield "No [source]: data must lie in the run's data/04_final before training."
         for name, stage in recipe.stage.items():

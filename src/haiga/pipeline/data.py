@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from haiga import sources, teachers
+from haiga import sources
 from haiga.curation import captions, pictures
 from haiga.curation import run as curation
 from haiga.errors import RecipeError
-from haiga.events import to_jsonl
+from haiga.pipeline import tables
 from haiga.pipeline.run import Run
+from haiga.pipeline.teaching import cost, teach
 from haiga.recipe.bind import bind
 
 
@@ -20,6 +21,23 @@ def make_data(run: Run) -> None:
     curate(run)
     teach(run)
     finish(run)
+
+
+def write(run: Run, words: str) -> None:
+    """00_raw to 02_captioned: as far as a teacher is needed."""
+    gather(run)
+    curate(run)
+    teach(run)
+    tables.funnel(run)
+    print(f"Next: haiga curate {words}")
+
+
+def estimate(run: Run, words: str) -> None:
+    """00_raw and 01_filtered, which cost nothing, and what the teacher would cost then."""
+    gather(run)
+    curate(run)
+    tables.costs(cost(run))
+    print(f"Nothing was asked. Next: haiga teach {words}")
 
 
 def gather(run: Run) -> None:
@@ -58,26 +76,6 @@ def curate(run: Run) -> None:
         caption_rules=_rules(captions.RULES, section.captions, "curate.captions"),
         hamming=section.hamming,
         emit=run.emit,
-    )
-
-
-def teach(run: Run) -> None:
-    """02_captioned: the teacher's answers, if there is one; paid calls go to ledger.jsonl."""
-    section = run.recipe.teach
-    options: dict[str, Any] = {"teacher": None, "tasks": [], "answers": 0}
-    teacher = None
-    if section is not None:
-        options = section.model_dump(mode="json")
-        options["versions"] = teachers.VERSIONS.get(section.teacher["name"], {})
-        teacher = bind(teachers.TEACHERS, section.teacher, "teach.teacher")()
-    curation.caption(
-        run.data("01_filtered"),
-        run.data("02_captioned"),
-        options,
-        teacher=teacher,
-        answers=section.calls() if section else {},
-        emit=run.emit,
-        spend=to_jsonl(run.folder / "ledger.jsonl"),
     )
 
 

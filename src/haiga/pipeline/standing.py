@@ -76,14 +76,14 @@ def require(run: Run, command: str, words: str) -> None:
 
     Args:
         run: looked at, not changed.
-        command: "run" and "curate" need nothing, the others what comes before them.
+        command: "run" and those that make data need nothing, the others what comes before them.
         words: the recipe and the options of the command, to be repeated in advice.
 
     Raises:
         StoreError: something is missing; names the command that makes it.
         DriftError: a stage was made by another recipe.
     """
-    if command in ("run", "curate"):
+    if command in ("run", "curate", "write", "estimate"):
         return
     if run.data("04_final").manifest() is None:
         raise _missing(run.data("04_final").path, "curate", words)

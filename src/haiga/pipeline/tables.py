@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from haiga.pipeline.console import time_left
 from haiga.pipeline.run import DATA, Run
 
 if TYPE_CHECKING:
     from haiga.planning.parameters import Plan
+    from haiga.teachers.estimate import Cost
 
 
 def funnel(run: Run) -> None:
@@ -27,6 +29,25 @@ def funnel(run: Run) -> None:
         reasons = ", ".join(f"{reason} {count}" for reason, count in manifest.reasons.items())
         rows.append([stage, *(f"{counts[key]:,}" for key in ("in", "kept", "dropped")), reasons])
     show(["stage", "in", "kept", "dropped", "why"], rows)
+
+
+def costs(cost: Cost | None) -> None:
+    """What a teacher will cost from here."""
+    if cost is None:
+        show(["estimate", ""], [["the teacher is paid nothing", "$0"]])
+        return
+    basis = (
+        f"as in {cost.measured:,} calls before" if cost.measured else "guessed: none was made yet"
+    )
+    rows = [
+        ["calls", f"{cost.calls:,}"],
+        ["tokens in", f"{cost.tokens_in:,}"],
+        [f"tokens out ({basis})", f"{cost.tokens_out:,}"],
+        ["dollars", f"{cost.dollars:,.4f}"],
+        ["dollars at most", f"{cost.most:,.4f}"],
+        [f"time ({basis})", time_left(cost.seconds)],
+    ]
+    show(["estimate", ""], rows)
 
 
 def standing(parts: Mapping[str, bool]) -> None:

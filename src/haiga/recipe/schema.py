@@ -261,6 +261,8 @@ class Recipe(_Section):
     source: Component | None = None
     curate: Curate = Curate()
     teach: Teach | None = None
+    prices: dict[str, Annotated[tuple[Amount, Amount], Field(strict=False)]] = {}
+    """Model -> dollars per million tokens in and out, before the prices that haiga knows."""
     split: Split = Split()
     critic: Critic | None = None
     model: Model
