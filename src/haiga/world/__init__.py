@@ -10,5 +10,5 @@ PRINTER_VERSION: Final = 1
 """Of scenes, prints and their faults."""
 CAPTIONS_VERSION: Final = 1
 """Of the words that come with a print: `describe`, `tags`. The poets count as changed, too."""
-POETS_VERSION: Final = 1
+POETS_VERSION: Final = 2
 """Of everything that the poets write."""

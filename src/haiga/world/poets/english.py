@@ -176,6 +176,7 @@ _LINES: Final = {
     "pair": (
         "{X:noun} and {Y:noun} {two}",
         "{X:noun} and {Y:noun} {two}",
+        "{X:noun} and {Y:noun}",
         "{X:noun}, {Y:noun}, {end}",
         "{X:noun} {X:does} and {Y:noun} {Y:does}",
         "{X:noun} {X:does}, and {Y:noun} {Y:does}",
