@@ -113,6 +113,7 @@ REWARD = "stage.rl.rollout.rewards"
         (f"{REWARD}.0.critic=critic:rewardin", f"{REWARD}.0.critic: there is no critic 'rewardin'; the run makes critic:rewarding"),
         (f"{REWARD}.0.critic=stage:rm", f"{REWARD}.0.critic: there is no file stage:rm; name a critic's, or 'critic:rewarding'"),
         (f"{REWARD}.0.style=bare", f"{REWARD}.0.critic: critic:rewarding has learned from haiku, noir and is asked about bare"),
+        ("stage.rm.sample_every=5", "stage.rm.sample_every: bradley_terry does not change what the model writes"),
         (f"{REWARD}.2.model=stage:rm", f"{REWARD}.2.model: stage:rm is no dual encoder"),
         (f"{REWARD}.2.model=world:towr", f"{REWARD}.2.model: The world has no 'world:towr' (did you mean 'world:tower'?)"),
         ('evaluate.tasks=["haiku"]', "evaluate.conditions: No item is asked for another style than 'haiku' in 'en'"),

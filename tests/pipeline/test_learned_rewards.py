@@ -149,6 +149,9 @@ def test_a_reward_model_is_asked_about_pairs_and_for_no_answers(ran):
     assert all(row["chosen"] != row["rejected"] for row in kept["rows"])
     assert not (ran[0] / "runs/tiny/evaluation/answers/rm").exists()
     assert not (ran[0] / "runs/tiny/stages/rm/haiga.json").exists()
+    kinds = {event["kind"] for event in events.read(ran[0] / "runs/tiny/stages/rm/events.jsonl")}
+    assert "validation" in kinds
+    assert not {"sample", "look"} & kinds
     assert ran[1].out.splitlines()[-1] == "Next: haiga write runs/tiny/stages/rl PICTURE.jpg"
 
 

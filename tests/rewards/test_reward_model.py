@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from accelerate import PartialState
 from reward_samples import POEM, sample
 
 import tiny
+from elsewhere import DEVICE, elsewhere
+from haiga import rewards
 from haiga.errors import ModelError
-from haiga.models import adapters, branches
+from haiga.models import adapters, branches, device
 from haiga.models.assemble import assemble
 from haiga.models.pictures import open_picture
 from haiga.models.score import add_score_head
@@ -131,6 +134,26 @@ def test_what_cannot_be_read_has_no_score_and_its_neighbours_have(judge):
 def test_white_space_around_a_text_is_neither_rewarded_nor_punished(judge):
     plain, spaced = values([seeing("a boat"), seeing("\n\n a boat \n")], judge)
     assert spaced == pytest.approx(plain, abs=1e-5)
+
+
+def test_it_judges_on_the_accelerator_as_on_the_cpu(judge, monkeypatch):
+    given = [seeing(text, picture) for text in TEXTS for picture in ("p0", "p1")]
+    expected = values(given, judge, centred=True)
+    models.opened.cache_clear()
+    device.ranks()
+    monkeypatch.setitem(PartialState._shared_state, "device", DEVICE)
+    with elsewhere():
+        found = values(given, judge, centred=True)
+        assert models.opened(judge).vlm.model.device == DEVICE
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    models.opened.cache_clear()
+
+
+def test_what_was_opened_can_be_let_go(judge):
+    values([seeing("a boat")], judge)
+    assert models.opened.cache_info().currsize == 1
+    rewards.forget()
+    assert models.opened.cache_info().currsize == 0
 
 
 def test_a_model_that_has_learned_no_rewards_is_refused(home):

@@ -89,7 +89,7 @@ def next_command(run: Run) -> str:
 
 def _questions(run: Run) -> list[Group]:
     """The held-out groups that are asked: with pictures, or described where there are no eyes."""
-    tasks = learning.evaluated_tasks(run.recipe)
+    tasks = run.recipe.evaluate.tasks or learning.last_tasks(run.recipe)
     groups = store.read_groups(run.data("04_final").path, "held_out", tasks)
     if "vlm" not in {stage.part for stage in run.recipe.stage.values()}:
         described = [group for group in groups if group.meta.get("description")]
@@ -203,6 +203,8 @@ def facts(run: Run) -> RunFacts:
     shown = {group.id: pictures[group.pictures[0].id] for group in groups if group.pictures}
     manifests = [run.data(stage).manifest() for stage in DATA]
     stages = {name: store.require_manifest(run.stage(name)) for name in run.recipe.stage}
+    if run.recipe.critic is not None:
+        stages = {"critics": store.require_manifest(run.critics), **stages}
     return RunFacts(
         name=run.recipe.name,
         made=_made(run),

@@ -41,12 +41,10 @@ def answering(recipe: Recipe) -> list[str]:
     ]
 
 
-def evaluated_tasks(recipe: Recipe) -> tuple[str, ...]:
-    """What the held-out pictures are asked for: as the recipe says, or what was learned last."""
+def last_tasks(recipe: Recipe) -> tuple[str, ...]:
+    """What was learned last, by a stage that answers if there is one."""
     last = (answering(recipe) or list(recipe.stage))[-1:]
-    return recipe.evaluate.tasks or tuple(
-        task for name in last for task in recipe.stage[name].tasks
-    )
+    return tuple(task for name in last for task in recipe.stage[name].tasks)
 
 
 def faults(name: str, stage: Stage) -> Iterator[str]:
@@ -71,8 +69,9 @@ def faults(name: str, stage: Stage) -> Iterator[str]:
             f"{path}.augment: the reference has seen each picture once, as it is; leave it out, or "
             "choose an objective without a reference"
         )
-    if stage.watch and "token_logps" not in used:
-        yield f"{path}.watch: {what} does not change what the model writes; leave it out"
+    for field in ("watch", "sample_every"):
+        if getattr(stage, field) and "token_logps" not in used:
+            yield f"{path}.{field}: {what} does not change what the model writes; leave it out"
     yield from _rollout_faults(path, what, stage, used)
 
 

@@ -93,13 +93,15 @@ def vlm(material: Material) -> Job:
     held, _ = _rendered(material.validation, opened.processor, opened.picture_tokens, stage)
     parameter_groups(opened.model, stage.trainable)
     opened.model.to(device())  # before the loop does it: features are made here
+    scores = "answer_rewards" in material.needs
+    write = _writer(opened, material.validation[:SAMPLES], material.pictures)
     return Job(
         model=opened.model,
         train=train,
         validation=held,
         collate=_with_pictures(opened, material, [*train, *held]),
-        save=functools.partial(_save, opened, "answer_rewards" in material.needs),
-        sample=_writer(opened, material.validation[:SAMPLES], material.pictures),
+        save=functools.partial(_save, opened, scores),
+        sample=None if scores else write,
         first=_compare(material.emit),
         dropped=dropped,
         vlm=opened,
