@@ -19,7 +19,7 @@ from training_fakes import (
 from haiga import events
 from haiga.errors import GuardError, TrainingError
 from haiga.objectives import Loss, Objective
-from haiga.training.forward import Forward, columns_for
+from haiga.training.forward import COLUMNS, Forward, columns_for
 from haiga.training.gradients import accumulate
 from haiga.training.loop import fit
 from haiga.training.settings import Hooks, Settings
@@ -27,10 +27,10 @@ from haiga.training.settings import Hooks, Settings
 pytestmark = pytest.mark.usefixtures("small_column")
 
 
-def gradient(parts: list[list[int]]) -> torch.Tensor:
+def gradient(parts: list[list[int]], objective: Objective = CROSS_ENTROPY) -> torch.Tensor:
     model = Small().double()
-    forward = Forward(model, columns_for(CROSS_ENTROPY.function), torch.float32)
-    sums = accumulate(Accelerator(), forward, CROSS_ENTROPY, [rows(p) for p in parts], 0, 0)
+    forward = Forward(model, columns_for(objective.function), torch.float32)
+    sums = accumulate(Accelerator(), forward, objective, [rows(p) for p in parts], 0, 0)
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.requires_grad]) / sums.count
 
 
@@ -105,6 +105,24 @@ def test_bfloat16_keeps_weights_and_loss_in_float32():
     rounded = of_kind(seen, "step")[0]["loss"]
     assert rounded != exact
     assert rounded == pytest.approx(exact, rel=1e-2)
+
+
+def crossed(token_logps, answer_logps):
+    """Every token with every row: no sum over micro-batches, and columns of unequal lengths."""
+    return Loss(-token_logps.sum() * answer_logps.exp().sum(), token_logps.numel())
+
+
+@pytest.mark.parametrize("parts", SPLITS)
+def test_columns_of_unequal_lengths_are_cut_as_they_were_joined(parts, monkeypatch):
+    def by_row(model, batch):
+        kept = batch.targets >= 0
+        logps = model(batch.input_ids).log_softmax(-1)
+        own = logps.gather(-1, batch.targets.clamp(min=0)[..., None])[..., 0]
+        return own.masked_fill(~kept, 0.0).sum(1) / 30
+
+    monkeypatch.setitem(COLUMNS, "answer_logps", by_row)
+    whole = gradient(WHOLE, Objective(crossed, additive=False))
+    torch.testing.assert_close(gradient(parts, Objective(crossed, additive=False)), whole)
 
 
 class Poison:

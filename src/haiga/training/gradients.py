@@ -103,23 +103,34 @@ def _cached(
     ids = [row for *_, names in chunks for row in names]
     _note(sums if rank == 0 else Sums(), loss, seeds[1], ids)
     loss.total.backward()
-    gradients = {name: column.grad for name, column in joined.items() if column.grad is not None}
-    start = 0
-    for owner, place, chunk, _ in chunks:
-        rows = slice(start, start + next(len(column) for column in chunk.values() if column.dim()))
-        start = rows.stop
+    cut = {
+        name: _cut(column.grad, [columns[name] for _, _, columns, _ in chunks])
+        for name, column in joined.items()
+        if column.grad is not None
+    }
+    for at, (owner, place, _, _) in enumerate(chunks):
         if owner != rank:
             continue
         reseed(*seeds, rank, place)
         columns = forward(batches[place])
         pulled = [
-            (columns[name] * (gradient[rows] if gradient.dim() else gradient)).sum()
-            for name, gradient in gradients.items()
-            # A scalar is a parameter, not a row: its gradient is pulled once, by the first chunk.
-            if columns[name].requires_grad and (gradient.dim() or rank == place == 0)
+            (columns[name] * gradients[at]).sum()
+            for name, gradients in cut.items()
+            if columns[name].requires_grad
         ]
         if pulled:
             torch.stack(pulled).sum().backward()
+
+
+def _cut(gradient: Tensor, chunks: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The gradient of a joined column for each of the chunks that it was joined from.
+
+    A column may have as many rows as there are tokens, or answers, or pictures. A scalar is a
+    parameter, not a row: its gradient is pulled once, by the first chunk.
+    """
+    if not gradient.dim():
+        return [gradient, *[torch.zeros_like(gradient)] * (len(chunks) - 1)]
+    return gradient.split([len(chunk) for chunk in chunks])
 
 
 def _of_all_ranks(chunks: list[Any], device: torch.device) -> list[Any]:
