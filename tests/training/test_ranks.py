@@ -21,6 +21,7 @@ from haiga.objectives import OBJECTIVES
 from haiga.training.loop import fit
 from haiga.training.order import batch_indices, share, split
 from haiga.training.settings import Hooks, Settings
+from haiga.training.watch import Look
 
 SETTINGS = Settings(steps=4, validate_every=4, weight_decay=0.1, eps=1e-4)
 """A softmax does not see the bias of its keys: of a gradient that is rounding alone, a small
@@ -67,6 +68,25 @@ def train(folder: Path, rank: int, world: int) -> None:
             save_model(model, folder / f"{name}.safetensors")
 
 
+def stopped(folder: Path, rank: int) -> None:
+    """The first rank alone looks; both stop, and both have what it calls the best."""
+    fine = {"ended": 1.0, "language": 1.0, "variety": 1.0, "distinct": 1.0, "words": 9, "wanted": 9}
+
+    def look(model: nn.Module, step: int) -> Look:
+        assert rank == 0
+        return Look(step, answers=9, parsed=0.1 if step else 1.0, **fine)
+
+    def batches(step: int):
+        return [rows([step + rank])]
+
+    model, settings = Small(), Settings(steps=6, watch_every=1)
+    groups, hooks = groups_of(model), Hooks(watch=look)
+    said = fit(model, groups, CROSS_ENTROPY, batches, settings, folder=folder, hooks=hooks)
+    assert said is not None
+    assert said.startswith("stopped at step 2: 10% of the answers can be read")
+    assert torch.equal(model.layer.weight, Small().layer.weight)
+
+
 def one_rank(folder: Path, rank: int) -> None:
     """In a process of its own."""
     from training_fakes import use_small_column
@@ -77,6 +97,7 @@ def one_rank(folder: Path, rank: int) -> None:
     with pytest.raises(GuardError, match=r"^layer\.bias begins with other values on rank 1"):
         fit(other, groups_of(other), CROSS_ENTROPY, lambda step: [rows([0])], SETTINGS)
     train(folder, rank, 2)
+    stopped(folder / "watched", rank)
     device.ranks().destroy_process_group()
 
 

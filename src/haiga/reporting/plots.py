@@ -119,8 +119,11 @@ def _look_panel(panel: Axes, seen: Sequence[Event], names: Mapping[str, str]) ->
     for at, (name, label) in enumerate(names.items()):
         points = [(event["step"], event[name]) for event in found if name in event]
         if points:
-            style = {"color": GREY if at else ACCENT, "lw": 0.9 if at else 1.4, "ms": 3.5}
-            panel.plot(*zip(*points, strict=True), f"{MARKERS[at]}-", label=label, **style)
+            colour, width = (GREY, 0.9) if at else (ACCENT, 1.4)
+            marks = f"{MARKERS[at]}-"
+            panel.plot(
+                *zip(*points, strict=True), marks, label=label, color=colour, lw=width, ms=3.5
+            )
     for event in seen:
         if event["kind"] in ("stopped", "kept"):
             panel.axvline(event["kept"], color=INK, lw=0.8, ls=":", label="kept")
