@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from haiga.teachers.anthropic import anthropic
 from haiga.teachers.client import Request, Response, Teacher
+from haiga.teachers.local import local
 from haiga.teachers.openai_compatible import openai_compatible
 from haiga.teachers.poet import poet
 from haiga.world import POETS_VERSION
@@ -14,6 +15,7 @@ TEACHERS: dict[str, Callable[..., Teacher]] = {
     "poet": poet,
     "anthropic": anthropic,
     "openai_compatible": openai_compatible,
+    "local": local,
 }
 
 VERSIONS: dict[str, Mapping[str, int]] = {"poet": {"poets": POETS_VERSION}}
