@@ -100,6 +100,20 @@ def test_the_same_seed_draws_the_same(tiny_vlm, prompts):
     assert drawn(3) == drawn(3) != drawn(4)
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_side_by_side_each_sees_the_prompt_and_its_own(tiny_vlm, prompts, attention, monkeypatch):
+    tiny_vlm.model.set_attn_implementation(attention)
+
+    def drawn():
+        generator = torch.Generator().manual_seed(2)
+        return sample(tiny_vlm, prompts, number=4, max_new_tokens=12, generator=generator)
+
+    together = drawn()
+    monkeypatch.setattr("haiga.models.sample.why_unshared", lambda model: "for the test")
+    assert drawn() == together
+    assert len(set(together)) == len(together)
+
+
 def test_nothing_is_left_behind(tiny_vlm, prompts):
     tiny_vlm.model.train()
     sample(tiny_vlm, prompts, number=2, max_new_tokens=4)

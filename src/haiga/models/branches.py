@@ -75,16 +75,21 @@ def hidden_states(
         reason = why_unshared(model)
         if reason:
             raise ModelError(f"The groups of this batch cannot share their prompts: {reason}.")
-        mask, positions = branch_mask(batch.segments), batch.position_ids
-        if base.config.get_text_config()._attn_implementation == "eager":
-            # Eager attention adds its mask to the scores: a boolean one would hide nothing.
-            smallest = torch.finfo(base.dtype).min
-            mask = torch.zeros_like(mask, dtype=base.dtype).masked_fill(~mask, smallest)
+        mask, positions = as_attended(base, branch_mask(batch.segments)), batch.position_ids
     embeds = embed(base, batch, features, pixel_values)
     output = body_of(base)(
         inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
     )
     return output.last_hidden_state
+
+
+def as_attended(base: Any, seen: Bool[Tensor, "B 1 Q K"]) -> Tensor:
+    """The mask of who sees whom, in the form that the model's attention takes."""
+    if base.config.get_text_config()._attn_implementation != "eager":
+        return seen
+    # Eager attention adds its mask to the scores: a boolean one would hide nothing.
+    smallest = torch.finfo(base.dtype).min
+    return torch.zeros_like(seen, dtype=base.dtype).masked_fill(~seen, smallest)
 
 
 def why_unshared(model: Any) -> str | None:

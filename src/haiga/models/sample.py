@@ -1,4 +1,8 @@
-"""Several continuations of one prompt, the prompt read once: its keys and values are branched."""
+"""Several continuations of one prompt, which is read once and kept once.
+
+They are written side by side, as the branches of a group stand in training (`models.branches`): the
+next tokens of all are one row, and each sees the prompt and its own.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from transformers import (
 
 from haiga.errors import ModelError
 from haiga.models.assemble import Vlm
+from haiga.models.branches import as_attended, why_unshared
 from haiga.models.embeddings import base_of, body_of, embed
 
 
@@ -120,27 +125,37 @@ def _decode(
         past_key_values=DynamicCache(config=base.config.get_text_config()),
         use_cache=True,
     )
+    # A model that takes no mask of ours reads a copy of the prompt for each continuation.
+    side = number if why_unshared(base) is None else 1
     cache = output.past_key_values
-    cache.batch_repeat_interleave(number)
-    mask = mask.repeat_interleave(number, 0)
-    at = positions[:, -1:].repeat_interleave(number, 0)
+    cache.batch_repeat_interleave(number // side)
+    mask = mask.repeat_interleave(number // side, 0)
+    at = positions[:, -1:].repeat_interleave(number // side, 0).expand(-1, side)
     token = choose(head(output.last_hidden_state[:, -1]).repeat_interleave(number, 0))
     ends = torch.tensor(sorted(ends_of(vlm)), device=token.device)
     written, over = [token], torch.isin(token, ends)
     while len(written) < new and not bool(over.all()):
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         at = at + 1
         hidden = body(
-            inputs_embeds=base.get_input_embeddings()(token),
-            attention_mask=mask,
+            inputs_embeds=base.get_input_embeddings()(token.view(-1, side)),
+            attention_mask=_seen(base, mask, side, len(written)),
             position_ids=at,
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        token = choose(head(hidden[:, -1]))
+        token = choose(head(hidden.flatten(0, 1)))
         written.append(token)
         over = over | torch.isin(token, ends)
     return [_until(row, set(ends.tolist())) for row in torch.cat(written, 1).tolist()]
+
+
+def _seen(base: Any, prompt: Int[Tensor, "B L"], side: int, written: int) -> Tensor:
+    """What the newest tokens see of prompt and written tokens: the prompt, and each its own."""
+    if side == 1:
+        return torch.cat([prompt, prompt.new_ones(len(prompt), written)], 1)
+    own = torch.eye(side, dtype=torch.bool, device=prompt.device).repeat(1, written)
+    shown = prompt.bool()[:, None, None].expand(-1, 1, side, -1)
+    return as_attended(base, torch.cat([shown, own.expand(len(prompt), 1, -1, -1)], -1))
 
 
 def _until(row: list[int], ends: set[int]) -> tuple[int, ...]:
