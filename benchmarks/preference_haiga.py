@@ -69,7 +69,7 @@ class Job:
 
 
 def run(
-    work: str, folder: Path, sizes: Sizes, steps: int, clock: Callable[[], float]
+    work: str, folder: Path, sizes: Sizes, steps: int, clock: Callable[[], tuple[float, ...]]
 ) -> dict[str, Any]:
     """Two epochs of `steps` steps: what `clock` said at the start and after each step, and more."""
     size = sizes.prompts if work in ROLLOUTS else sizes.groups

@@ -30,7 +30,7 @@ from haiga.objectives.bind import bind_objective
 from haiga.records import Group, message_to_dict
 from haiga.training.order import batch_indices
 
-Clock = Callable[[], float]
+Clock = Callable[[], tuple[float, ...]]
 LORA = {"r": RANK, "lora_alpha": ALPHA, "target_modules": TARGETS, "task_type": "CAUSAL_LM"}
 COMMON = {
     "use_cpu": True,
@@ -126,7 +126,7 @@ class Marks(TrainerCallback):
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.marks: list[float] = []
+        self.marks: list[tuple[float, ...]] = []
         self.lengths: list[float] = []
 
     def on_step_end(self, *given: Any, **named: Any) -> None:

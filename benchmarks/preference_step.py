@@ -20,6 +20,7 @@ for each answer there: before the first step it is 0 for both.
 Two forms. Cold is one epoch that begins with nothing known: rendering, picture features, reference
 log-probs, and then the steps, divided by the steps. Steady is the median step of later epochs. TRL
 reads every picture and asks the reference in every step, so both forms cost it the same.
+Processor seconds stand beside, as in `group_forward.py`.
 
 Every (side, work) is a fresh process, and sides take turns. Its memory is the highest resident size
 (`getrusage`), whole, and less that before the first step. The limit is arithmetic: multiply-adds
@@ -106,15 +107,20 @@ def one(side: str, work: str, folder: Path, options: argparse.Namespace) -> dict
         from preference_peer import run
     else:
         from preference_haiga import run
-    seen = run(work, folder, sizes, options.steps, time.perf_counter) | {"rate": peak()}
+    seen = run(work, folder, sizes, options.steps, seconds) | {"rate": peak()}
     if options.count:
         with flops() as total:
-            seen["flops"] = forms(run(work, folder, sizes, 1, total))
+            seen["flops"] = forms(run(work, folder, sizes, 1, total)["marks"], 0)
     return seen
 
 
+def seconds() -> tuple[float, float]:
+    """Of the wall, and of the processor: with other work about, only the second compares."""
+    return time.perf_counter(), time.process_time()
+
+
 @contextmanager
-def flops() -> Iterator[Callable[[], float]]:
+def flops() -> Iterator[Callable[[], tuple[float]]]:
     """How many multiply-adds, times two, have been made so far."""
     ops = torch.ops.aten
     attention = {  # torch counts those of GPUs alone
@@ -122,7 +128,7 @@ def flops() -> Iterator[Callable[[], float]]:
         ops._scaled_dot_product_flash_attention_for_cpu_backward: backward_attention,
     }
     with FlopCounterMode(display=False, custom_mapping=attention) as counter:
-        yield lambda: float(counter.get_total_flops())
+        yield lambda: (float(counter.get_total_flops()),)
 
 
 def forward_attention(query: Any, key: Any, value: Any, *rest: Any, **named: Any) -> int:
@@ -154,45 +160,53 @@ def agree(work: str, peer: dict[str, Any], own: dict[str, Any]) -> None:
             raise SystemExit(f"{work}: the two sides differ in the {name} by {gap:.2g}.")
 
 
-def forms(run: dict[str, Any]) -> dict[str, list[float]]:
-    """What a step took, cold and steady."""
-    marks, half = run["marks"], len(run["marks"]) // 2
-    later = [b - a for a, b in zip(marks[half:-1], marks[half + 1 :], strict=True)]
-    return {"cold": [(marks[half] - marks[0]) / half], "steady": later}
+def forms(marks: Sequence[Sequence[float]], of: int) -> dict[str, list[float]]:
+    """What a step took by one of the clocks, cold and steady."""
+    read, half = [mark[of] for mark in marks], len(marks) // 2
+    later = [b - a for a, b in zip(read[half:-1], read[half + 1 :], strict=True)]
+    return {"cold": [(read[half] - read[0]) / half], "steady": later}
+
+
+def median(runs: Sequence[dict[str, Any]], form: str, of: int) -> float:
+    return statistics.median(value for run in runs for value in forms(run["marks"], of)[form])
+
+
+HEADS = (
+    *("work", "form", "TRL, s", "haiga, s", "times", "goal", "by processor seconds"),
+    *("limit, s", "times at the limit", "TRL, TFLOP", "haiga, TFLOP"),
+    *("TRL, GB", "haiga, GB", "share", "whole process"),
+)
 
 
 def table(results: Results, works: Sequence[str]) -> Iterator[str]:
     best = max(run["rate"] for runs in results.values() for run in runs)
     yield f"{torch.get_num_threads()} threads, best matrix product {best / 1e9:.0f} GFLOP/s"
     yield ""
-    heads = (
-        *("work", "form", "TRL, s", "haiga, s", "times", "goal"),
-        *("limit, s", "limit, times", "TRL, TFLOP", "haiga, TFLOP"),
-        *("TRL, GB", "haiga, GB", "share", "whole process"),
-    )
-    yield "| " + " | ".join(heads) + " |"
-    yield "|" + "---|" * len(heads)
+    yield "| " + " | ".join(HEADS) + " |"
+    yield "|" + "---|" * len(HEADS)
     for work in works:
-        for at, form in enumerate(("cold", "steady")):
-            took = [median(results[side, work], form) for side in SIDES]
-            done = [results[side, work][0]["flops"][form][0] for side in SIDES]
-            step, whole = (
-                [statistics.median(run[name] for run in results[side, work]) for side in SIDES]
-                for name in ("bytes", "whole")
-            )
-            limit = done[1] / best
-            cells = [
-                *(work, form, f"{took[0]:.3g}", f"{took[1]:.3g}", f"{took[0] / took[1]:.1f}"),
-                *(f"{GOALS[work][at]}" if work in GOALS else "", f"{limit:.3g}"),
-                *(f"{took[0] / limit:.1f}", f"{done[0] / 1e12:.3g}", f"{done[1] / 1e12:.3g}"),
-                *(f"{step[0] / 1e9:.2f}", f"{step[1] / 1e9:.2f}", f"{step[1] / step[0]:.2f}"),
-                f"{whole[1] / 1e9:.2f} / {whole[0] / 1e9:.2f} = {whole[1] / whole[0]:.2f}",
-            ]
-            yield "| " + " | ".join(cells) + " |"
+        peer, own = (results[side, work] for side in SIDES)
+        for form, goal in zip(("cold", "steady"), GOALS.get(work, ("", "")), strict=True):
+            yield "| " + " | ".join([work, form, *cells(peer, own, form, str(goal), best)]) + " |"
 
 
-def median(runs: Sequence[dict[str, Any]], form: str) -> float:
-    return statistics.median(value for run in runs for value in forms(run)[form])
+def cells(
+    peer: list[dict[str, Any]], own: list[dict[str, Any]], form: str, goal: str, best: float
+) -> list[str]:
+    wall, cpu = ([median(runs, form, of) for runs in (peer, own)] for of in (0, 1))
+    done = [runs[0]["flops"][form][0] for runs in (peer, own)]
+    step, whole = (
+        [statistics.median(run[name] for run in runs) / 1e9 for runs in (peer, own)]
+        for name in ("bytes", "whole")
+    )
+    limit = done[1] / best
+    return [
+        *(f"{wall[0]:.3g}", f"{wall[1]:.3g}", f"{wall[0] / wall[1]:.1f}", goal),
+        *(f"{cpu[0] / cpu[1]:.1f}", f"{limit:.3g}", f"{wall[0] / limit:.1f}"),
+        *(f"{done[0] / 1e12:.3g}", f"{done[1] / 1e12:.3g}"),
+        *(f"{step[0]:.2f}", f"{step[1]:.2f}", f"{step[1] / step[0]:.2f}"),
+        f"{whole[1]:.2f} / {whole[0]:.2f} = {whole[1] / whole[0]:.2f}",
+    ]
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def test_the_toy_form_compares_dpo() -> None:
         assert min(peer, own) > 0
         assert times == pytest.approx(peer / own, rel=0.2, abs=0.1)
         # haiga computes less: a prompt once, the head on answers only, references once.
-        assert float(row[9]) < float(row[8])
+        assert float(row[10]) < float(row[9])
 
 
 def test_sides_that_differ_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
