@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from haiga.records import IMAGE, Answer, Group, Picture, assistant, user
-from haiga.training.preferences import strangers, two_sided, with_mismatched
+from haiga.training.preferences import one_sided, strangers, two_sided, with_mismatched
 
 
 def group(number, texts, task="haiku", cluster="", picture=None, language="en"):
@@ -41,6 +43,28 @@ def test_mismatched_answers_are_those_of_another_picture():
         [("chosen", "a"), ("rejected", "b")],
         [("chosen", "b"), ("rejected", "a")],
     ]
+
+
+def test_a_sources_own_rejected_answers_are_given():
+    rated = replace(
+        group(1, ["a", "x", "b"]),
+        answers=tuple(
+            Answer((assistant(text),), kind)
+            for text, kind in (("a", "chosen"), ("x", "rejected"), ("b", "chosen"))
+        ),
+    )
+    made, dropped = two_sided([rated, group(2, ["c"])], "given", ["haiku"], seed=0)
+    assert sides(made) == [[("chosen", "a"), ("rejected", "x")]]
+    assert list(dropped) == ["2/haiku"]
+
+
+def test_what_learns_to_write_sees_no_rejected_answer():
+    bad = Answer((assistant("x"),), "rejected")
+    mixed = group(1, ["a"])
+    groups = [replace(mixed, answers=(*mixed.answers, bad)), replace(group(2, []), answers=(bad,))]
+    kept, dropped = one_sided(groups)
+    assert sides(kept) == [[("chosen", "a")]]
+    assert dropped == {"2/haiku": "no chosen answer"}
 
 
 def test_equal_chosen_and_rejected_are_named_and_dropped():

@@ -54,7 +54,7 @@ def faults(name: str, stage: Stage) -> Iterator[str]:
     if "pairs" in used and stage.rejected is None:
         yield (
             f"{path}.rejected: {what} compares chosen answers with rejected ones; say where these "
-            'come from: another task, "mismatched" or "same"'
+            'come from: another task, "given", "mismatched" or "same"'
         )
     if not used & {"pairs", "answer_labels"} and (stage.rejected or stage.mismatched):
         field = "rejected" if stage.rejected else "mismatched"

@@ -18,7 +18,7 @@ SOURCE_TASK: Final = "describe"
 """A source's own captions are groups of this task."""
 CHAT: Final = "chat"
 """A source's own questions and answers, where it has some, are groups of this one."""
-OWN_ANSWERS: Final = ("same", "mismatched")
+OWN_ANSWERS: Final = ("given", "same", "mismatched")
 """Rejected answers that are no other task's."""
 BASE: Final = "base"
 """The assembled model before its first stage."""

@@ -59,6 +59,9 @@ Word: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Component: TypeAlias = Annotated[dict[str, Any], AfterValidator(_component)]
 Components: TypeAlias = Annotated[tuple[Component, ...], Field(strict=False)]
 SomeWords: TypeAlias = Annotated[tuple[Word, ...], Field(strict=False, min_length=1)]
+Hearing: TypeAlias = Annotated[
+    tuple[Literal["words", "characters"], ...], Field(strict=False, min_length=1)
+]
 Rule: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_pattern)], Annotated[Any, AfterValidator(_rate)]],
     Field(strict=False),
@@ -112,11 +115,15 @@ class Split(_Section):
 
 
 class Critic(_Section):
-    """Two critics of style, alike and made of texts on different pictures: one may reward, as
+    """Two critics of style, made of texts on different pictures: one may reward, as
     "critic:rewarding", the other evaluates."""
 
     styles: SomeWords
     """Tasks: their texts in the training split, in the recipe's language, are the examples."""
+    rewarding: Hearing = ("words", "characters")
+    """The n-grams that the one hears."""
+    evaluating: Hearing = ("words", "characters")
+    """Those that the other hears: if they differ, what pleases one ear alone is noticed."""
 
 
 class Model(_Section):
@@ -195,8 +202,9 @@ class Stage(_Section):
     the texts alone teach; it is evaluated blind and no stage should start from it."""
     objective: Component
     rejected: Word | None = None
-    """Where rejected answers come from: another task's answers to the same picture, "mismatched"
-    (another picture's answers) or "same" (the later half of the task's own)."""
+    """Where rejected answers come from: another task's answers to the same picture, "given" (the
+    source's own rejected ones), "mismatched" (another picture's) or "same" (the later half of the
+    task's own)."""
     mismatched: bool = False
     """Whether another picture's answer hangs beside each group's own, for KTO's KL point."""
     rollout: Rollout | None = None

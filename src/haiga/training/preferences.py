@@ -1,9 +1,9 @@
 """Groups with two sides: the answers that a stage prefers, and those that it is to leave.
 
-The rejected answers to a picture are another task's ("bare"), or come from the task's own groups:
-"same" sets the later half of the answers against the earlier, which is a gap of nothing, and
-"mismatched" sets the answers of another picture against a picture's own, which only the picture can
-tell apart.
+The rejected answers to a picture are another task's ("bare"), or come from the task's own groups.
+"given" takes those that the source calls so (RLAIF-V and its like). "same" sets the later half of
+the answers against the earlier, which is a gap of nothing. "mismatched" sets the answers of another
+picture against a picture's own, which only the picture can tell apart.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from haiga.records import Answer, Group
 
-SAME, MISMATCHED = "same", "mismatched"
-OWN = (SAME, MISMATCHED)
+GIVEN, SAME, MISMATCHED = "given", "same", "mismatched"
+OWN = (GIVEN, SAME, MISMATCHED)
 """Rejected answers that come from the task's own groups."""
 
 
@@ -29,7 +29,7 @@ def two_sided(
 
     Args:
         groups: of all tasks that take part, `rejected` among them where it is one.
-        rejected: a task, "same" or "mismatched".
+        rejected: a task, "given", "same" or "mismatched".
         tasks: those whose answers are chosen.
         seed: decides which picture's answers are mismatched.
 
@@ -38,17 +38,10 @@ def two_sided(
     """
     own = [group for group in groups if group.task in tasks]
     others = {_about(group): group for group in groups if group.task == rejected}
-    partners = strangers(own, seed)
     made: list[Group] = []
     dropped: dict[str, str] = {}
-    for group, stranger in zip(own, partners, strict=True):
-        good = list(group.answers)
-        if rejected == SAME:
-            good, bad = good[: len(good) // 2], good[len(good) // 2 :]
-        elif rejected == MISMATCHED:
-            bad = list(stranger.answers) if stranger else []
-        else:
-            bad = list(others[_about(group)].answers) if _about(group) in others else []
+    for group, stranger in zip(own, strangers(own, seed), strict=True):
+        good, bad = _sides(group, stranger, others.get(_about(group)), rejected)
         texts = {answer.text for answer in good}
         kept = [answer for answer in bad if answer.text not in texts]
         if not good or not bad:
@@ -60,6 +53,33 @@ def two_sided(
             sides = (*_as(good[:pairs], "chosen"), *_as(kept[:pairs], "rejected"))
             made.append(replace(group, answers=sides))
     return made, dropped
+
+
+def one_sided(groups: Sequence[Group]) -> tuple[list[Group], dict[str, str]]:
+    """The groups without the answers that a source calls rejected, and those that had no others.
+
+    What learns to write all of a group's answers must not see them.
+    """
+    kept = [replace(group, answers=tuple(_good(group))) for group in groups]
+    dropped = {group.id: "no chosen answer" for group in kept if not group.answers}
+    return [group for group in kept if group.answers], dropped
+
+
+def _sides(
+    group: Group, stranger: Group | None, other: Group | None, rejected: str
+) -> tuple[list[Answer], list[Answer]]:
+    """Chosen and rejected answers of one group."""
+    good = _good(group)
+    if rejected == GIVEN:
+        return good, [answer for answer in group.answers if answer.kind == "rejected"]
+    if rejected == SAME:
+        return good[: len(good) // 2], good[len(good) // 2 :]
+    source = stranger if rejected == MISMATCHED else other
+    return good, _good(source) if source else []
+
+
+def _good(group: Group) -> list[Answer]:
+    return [answer for answer in group.answers if answer.kind != "rejected"]
 
 
 def with_mismatched(groups: Sequence[Group], seed: int) -> list[Group]:

@@ -34,7 +34,7 @@ from haiga.training.look import looking, watched
 from haiga.training.loop import fit
 from haiga.training.order import batch_indices, share, split, steps_per_epoch
 from haiga.training.parts import PARTS, Job, Material
-from haiga.training.preferences import two_sided, with_mismatched
+from haiga.training.preferences import one_sided, two_sided, with_mismatched
 from haiga.training.references import known_answers, model_key, of_rows, starting_copy
 from haiga.training.settings import DTYPES, Hooks, Settings, silent
 
@@ -114,6 +114,9 @@ def _sides(material: Material) -> tuple[Material, dict[str, str]]:
     if stage.rejected is not None:
         train, dropped = two_sided(train, stage.rejected, stage.tasks, material.seed)
         held, _ = two_sided(held, stage.rejected, stage.tasks, material.seed)
+    else:
+        train, dropped = one_sided(train)
+        held, _ = one_sided(held)
     if stage.mismatched:
         train, held = (with_mismatched(groups, material.seed) for groups in (train, held))
     return replace(material, train=train, validation=held), dropped
