@@ -100,7 +100,7 @@ def looks(events: Mapping[str, Sequence[Event]]) -> bytes | None:
     if not stages:
         return None
     with mpl.rc_context(STYLE):
-        figure, panels = _panels(len(stages), 3, 2.7)
+        figure, panels = _panels(len(stages), 3, 3.0)
         for at, (stage, seen) in enumerate(stages.items()):
             loss, shares, nats = panels[3 * at : 3 * at + 3]
             if any(event["kind"] == "step" for event in seen):
@@ -119,17 +119,15 @@ def _look_panel(panel: Axes, seen: Sequence[Event], names: Mapping[str, str]) ->
     for at, (name, label) in enumerate(names.items()):
         points = [(event["step"], event[name]) for event in found if name in event]
         if points:
-            colour, width = (GREY, 0.9) if at else (ACCENT, 1.4)
-            marks = f"{MARKERS[at]}-"
-            panel.plot(
-                *zip(*points, strict=True), marks, label=label, color=colour, lw=width, ms=3.5
-            )
+            colour, face, width = (GREY, "white", 0.9) if at else (ACCENT, ACCENT, 1.4)
+            (line,) = panel.plot(*zip(*points, strict=True), f"{MARKERS[at]}-", label=label)
+            line.set(color=colour, markerfacecolor=face, linewidth=width, markersize=4)
     for event in seen:
         if event["kind"] in ("stopped", "kept"):
             panel.axvline(event["kept"], color=INK, lw=0.8, ls=":", label="kept")
     panel.set(xlabel="step")
     panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-    panel.legend(frameon=False, fontsize=7)
+    panel.legend(frameon=False, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
 def _smooth(values: np.ndarray, share: float = 0.05) -> np.ndarray:
