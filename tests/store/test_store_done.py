@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from haiga.errors import DriftError, StoreError
@@ -30,3 +32,14 @@ def test_seconds_of_a_session_that_broke_off_are_kept_for_the_same_plan(tmp_path
     spend(folder, 2.5)
     assert begin(folder, *PLAN) == 2.5
     assert begin(folder, "stage", {"epochs": 2}, {"base": "aa"}) == 0
+
+
+def test_what_a_person_should_know_stands_in_the_manifest(tmp_path):
+    made = complete(tmp_path, *PLAN, seconds=1, notes=["stopped at step 9"])
+    assert made.notes == ("stopped at step 9",)
+    assert require_manifest(tmp_path) == made
+    path = tmp_path / "manifest.json"
+    row = json.loads(path.read_text("utf-8"))
+    del row["notes"]  # as one was written before there were any
+    path.write_text(json.dumps(row), encoding="utf-8")
+    assert require_manifest(tmp_path).notes == ()
