@@ -1,6 +1,7 @@
 """Exchanges with a teacher that says what the test says, and through a provider's own answers."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from haiga.errors import RecipeError, TeacherError
 from haiga.teachers import TEACHERS, Request, Response
 from haiga.teachers.exchanges import Critique, critique, hallucinate, prefer
+from haiga.teachers.exchanges.words import _file as read
 from haiga.teachers.exchanges.words import words
 from haiga.teachers.structured import ask_as
 from providers import KEY, claude, served
@@ -161,8 +163,8 @@ def test_what_cannot_be_seen_is_not_sent():
 
 @pytest.mark.parametrize("name", ["critique", "doubts", "revise", "preference", "hallucinate"])
 def test_every_exchange_has_words_in_both_languages(name):
-    fields = {part.split("}")[0] for part in words(name, "en").split("{")[1:]}
-    assert fields == {part.split("}")[0] for part in words(name, "ja").split("{")[1:]}
+    fields = [re.findall(r"\{(\w+)\}", read(name, language)) for language in ("en", "ja")]
+    assert sorted(fields[0]) == sorted(fields[1])
     with pytest.raises(RecipeError, match=f"No words are written for '{name}' in 'fr'"):
         words(name, "fr")
 
