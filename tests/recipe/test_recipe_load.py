@@ -36,7 +36,7 @@ def test_every_shipped_recipe_loads_and_round_trips(path, tmp_path):
 def test_the_example_says_what_it_says():
     recipe = load(EXAMPLE)
     assert list(recipe.stage) == ["align", "sft", "sft_without_pictures"]
-    assert recipe.stage["sft"].trainable[0] == (".*lora_.*", 2e-3)
+    assert recipe.stage["sft"].trainable[0] == (".*lora_.*", 3e-3)
     assert recipe.stage["sft_without_pictures"].pictures is False
     assert recipe.stage["align"].trainable[-1] == (".*", "frozen")
     assert recipe.curate.pictures[0] == {"name": "side", "minimum": 96}
