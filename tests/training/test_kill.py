@@ -31,7 +31,7 @@ def start(folder: Path) -> subprocess.Popen:
 
 
 def told(folder: Path) -> list[tuple]:
-    kept = ("kind", "step", "loss", "lr", "grad_norm", "train_loss")
+    kept = ("kind", "step", "loss", "lr", "grad_norm", "train_loss", "parsed", "desirable")
     return [
         tuple(event.get(key) for key in kept)
         for event in events.read(folder / "events.jsonl")
@@ -64,5 +64,7 @@ def test_kill_and_go_on(tmp_path):
     for name, value in ends[0].items():
         assert torch.equal(value, ends[1][name]), name
     assert told(whole) == told(killed)
+    best = [(f / "resume" / checkpoint.BEST).read_bytes() for f in (whole, killed)]
+    assert best[0] == best[1]
     starts = [e for e in events.read(killed / "events.jsonl") if e["kind"] == "started"]
     assert [e["resumed_from"] for e in starts] == [0, int(reached.name.removeprefix("step-"))]

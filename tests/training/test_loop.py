@@ -259,4 +259,4 @@ def test_other_settings_do_not_go_on(tmp_path):
         resumable(tmp_path, before=crash_at(8))
     model = Small(dropout=0.3)
     with pytest.raises(TrainingError, match=r"weight_decay = 0\.1, now it is 0\.0"):
-        run(model, Settings(steps=20), folder=tmp_path)
+        run(model, Settings(steps=20, watch_every=2), folder=tmp_path)

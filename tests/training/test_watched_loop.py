@@ -6,14 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_fakes import CROSS_ENTROPY, ROWS, Small, batches_of, groups_of, rows, small_logps
+from training_fakes import CROSS_ENTROPY, ROWS, Small, batches_of, groups_of, look
 
 from haiga import events
 from haiga.objectives import Loss, Objective
 from haiga.training import checkpoint
 from haiga.training.loop import fit
 from haiga.training.settings import Hooks, Settings
-from haiga.training.watch import Look
 
 pytestmark = pytest.mark.usefixtures("small_column")
 
@@ -29,30 +28,6 @@ def flat(token_logps):
 
 
 RUIN, NOTHING = Objective(away), Objective(flat)
-
-
-def look(model, step):
-    """How many of the targets are the model's first choice, as if that were what can be read."""
-    batch = rows(range(ROWS))
-    model.eval()
-    with torch.no_grad():
-        first, kept = model(batch.input_ids).argmax(-1), batch.targets >= 0
-        right = (first == batch.targets)[kept].float().mean()
-        desirable = small_logps(model, batch).sum() / ROWS
-    model.train()
-    return Look(
-        step=step,
-        answers=int(kept.sum()),
-        parsed=float(right),
-        ended=1.0,
-        language=1.0,
-        variety=1.0,
-        distinct=1.0,
-        words=9.0,
-        wanted=9.0,
-        desirable=float(desirable),
-        spread=1.0,
-    )
 
 
 @functools.cache

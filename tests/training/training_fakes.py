@@ -14,6 +14,7 @@ from haiga.training.forward import COLUMNS
 from haiga.training.loop import fit
 from haiga.training.order import batch_indices, split
 from haiga.training.settings import Hooks, Settings
+from haiga.training.watch import Look
 
 ROWS, LENGTH, VOCABULARY = 12, 9, 11
 
@@ -73,6 +74,30 @@ def groups_of(model: nn.Module, rate: float = 1e-2):
     return [{"params": [p for _, p in named], "names": [name for name, _ in named], "lr": rate}]
 
 
+def look(model: nn.Module, step: int) -> Look:
+    """How many of the targets are the model's first choice, as if that were what can be read."""
+    batch = rows(range(ROWS))
+    model.eval()
+    with torch.no_grad():
+        first, kept = model(batch.input_ids).argmax(-1), batch.targets >= 0
+        right = (first == batch.targets)[kept].float().mean()
+        desirable = small_logps(model, batch).sum() / ROWS
+    model.train()
+    return Look(
+        step=step,
+        answers=int(kept.sum()),
+        parsed=float(right),
+        ended=1.0,
+        language=1.0,
+        variety=1.0,
+        distinct=1.0,
+        words=9.0,
+        wanted=9.0,
+        desirable=float(desirable),
+        spread=1.0,
+    )
+
+
 def use_small_column() -> None:
     """For a process of its own; tests use monkeypatch."""
     COLUMNS["token_logps"] = small_logps
@@ -82,7 +107,7 @@ CROSS_ENTROPY = OBJECTIVES["cross_entropy"]
 
 
 def resumable(folder: Path, pause: float = 0.0, before: Callable[[int], None] = lambda step: None):
-    """Twenty steps with dropout, validation and checkpoints; `before` may end it early."""
+    """Twenty steps with dropout, validation, looks and checkpoints; `before` may end it early."""
     model = Small(dropout=0.3)
     inner = batches_of(6, 4)
 
@@ -91,7 +116,10 @@ def resumable(folder: Path, pause: float = 0.0, before: Callable[[int], None] = 
         time.sleep(pause)
         return inner(step)
 
-    settings = Settings(steps=20, checkpoint_every=3, validate_every=4, weight_decay=0.1)
-    hooks = Hooks(events.to_jsonl(folder / "events.jsonl"), validation=lambda: [rows([0, 1])])
+    settings = Settings(
+        steps=20, checkpoint_every=3, validate_every=4, watch_every=2, weight_decay=0.1
+    )
+    log = events.to_jsonl(folder / "events.jsonl")
+    hooks = Hooks(log, validation=lambda: [rows([0, 1])], watch=look)
     fit(model, groups_of(model), CROSS_ENTROPY, batches, settings, folder=folder, hooks=hooks)
     return model

@@ -107,10 +107,12 @@ def keep_best(folder: Path, step: int, worth: float, model: nn.Module) -> None:
     own later weights here, and comes by them again.
     """
     place, temporary = folder / BEST, folder / ".best"
-    if place.exists() and worth < float(_metadata(place)["worth"]):
+    if place.exists() and worth < _look(place)["worth"]:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(_plain(learnt(model)), temporary, {"step": str(step), "worth": repr(worth)})
+    # In one entry: several would stand in the file in any order.
+    said = {"look": json.dumps({"step": step, "worth": worth})}
+    save_file(_plain(learnt(model)), temporary, said)
     _sync(temporary)
     temporary.replace(place)
     _sync(folder)
@@ -119,7 +121,7 @@ def keep_best(folder: Path, step: int, worth: float, model: nn.Module) -> None:
 def put_back(folder: Path, model: nn.Module) -> int:
     """Puts the kept weights back into `model`; returns their step."""
     _fill(model, _read(folder / BEST), folder / BEST)
-    return int(_metadata(folder / BEST)["step"])
+    return int(_look(folder / BEST)["step"])
 
 
 def learnt(model: nn.Module) -> dict[str, Tensor]:
@@ -138,9 +140,10 @@ def _read(path: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _metadata(path: Path) -> dict[str, str]:
+def _look(path: Path) -> dict[str, float]:
+    """Which look's weights these are, and what its answers were worth."""
     with safe_open(path, framework="pt") as file:
-        return dict(file.metadata())
+        return dict(json.loads(file.metadata()["look"]))
 
 
 def _fill(model: nn.Module, weights: Mapping[str, Tensor], place: Path) -> None:
