@@ -125,3 +125,12 @@ def test_parts_of_an_answer_are_bootstrapped_and_stay_shares():
     assert (scored.high, scored.n) == (1.0, 4)  # Student's t would end at 1.24
     assert 0 < scored.low < 0.2
     assert (score(parts[:1], ["a"]).low, score(parts[:1], ["a"]).high) == (0, 1)
+
+
+def test_one_answer_to_everything_keeps_an_interval():
+    # Wilson's upper bound at 0 of 40 is 0.0876: so many clusters could have missed as much.
+    scored = score([Part(0.9)] * 80, [str(at // 2) for at in range(80)])
+    missed = 1.96**2 / (40 + 1.96**2)
+    assert scored.mean == pytest.approx(0.9)
+    assert scored.low == pytest.approx(0.9 * (1 - missed), abs=1e-4)
+    assert scored.high == pytest.approx(0.9 + 0.1 * missed, abs=1e-4)

@@ -16,11 +16,11 @@ def group(at, chosen=("good",), rejected=("bad",)):
 
 
 def judged(groups, ask, folder, weights="w"):
-    return evaluate_pairs("rm", weights, groups, ask, folder, pictures={})
+    return evaluate_pairs("rm", weights, groups, ask, folder)
 
 
-def by_length(samples):
-    return [Scored(float(len(sample.text))) for sample in samples]
+def by_length(groups):
+    return [[Scored(float(len(answer.text))) for answer in group.answers] for group in groups]
 
 
 def test_accuracy_and_calibration_by_hand(tmp_path):
@@ -58,13 +58,13 @@ def test_pairs_of_one_picture_do_not_count_as_so_many(tmp_path):
 
 
 def test_what_is_tied_or_could_not_be_scored_is_not_right(tmp_path):
-    def ask(samples):
+    def ask(groups):
+        odd = {"g0": Scored(None, "no picture"), "g1": Scored(float("nan")), "g2": Scored(1.0)}
+        plain = by_length(groups)
         return [
-            Scored(None, "no picture") if sample.group.id == "g0"
-            else Scored(float("nan")) if sample.group.id == "g1"
-            else Scored(1.0 if sample.group.id == "g2" else float(len(sample.text)))
-            for sample in samples
-        ]  # fmt: skip
+            [odd.get(group.id, each) for each in own]
+            for group, own in zip(groups, plain, strict=True)
+        ]
 
     found = judged([group(at) for at in range(4)], ask, tmp_path)
     assert found["accuracy"]["mean"] == 0.25
@@ -77,20 +77,20 @@ def test_what_is_tied_or_could_not_be_scored_is_not_right(tmp_path):
 def test_pairs_are_scored_again_under_other_weights_alone(tmp_path):
     asked = []
 
-    def ask(samples):
-        asked.append(len(samples))
-        return by_length(samples)
+    def ask(groups):
+        asked.append(len(groups))
+        return by_length(groups)
 
     groups = [group(at) for at in range(3)]
     first = judged(groups, ask, tmp_path)
     assert judged(groups, ask, tmp_path) == first
     judged(groups, ask, tmp_path, weights="others")
     judged(groups[:2], ask, tmp_path, weights="others")
-    assert asked == [6, 6, 4]
+    assert asked == [3, 3, 2]
 
 
 def test_nothing_to_judge_by_has_its_sentence(tmp_path):
     with pytest.raises(DataError, match="rm cannot be judged: no held-out group has"):
         judged([], by_length, tmp_path)
     with pytest.raises(DataError, match=r"not score a single held-out pair\. It is broken\."):
-        judged([group(0)], lambda samples: [Scored(None, "It is broken.")] * 2, tmp_path)
+        judged([group(0)], lambda groups: [[Scored(None, "It is broken.")] * 2], tmp_path)

@@ -11,7 +11,9 @@ from haiga.pipeline import learned
 from haiga.pipeline.check import check
 from haiga.pipeline.run import open_run
 from haiga.recipe.load import load
-from haiga.rewards.critic import fit, save
+from haiga.recipe.schema import Critic
+from haiga.rewards import REWARDS
+from haiga.rewards.critic import KINDS, fit, save
 from haiga.world.poets import POETS
 from haiga.world.scenes import scene
 
@@ -95,6 +97,21 @@ def test_the_recipe_is_in_order(path):
     assert check(load(path)) == []
 
 
+def test_what_the_page_says_is_in_order(path):
+    page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text("utf-8")
+    told = "\n".join(
+        line[4:] if line else "" for line in page.split("\n") if line[:4].strip() == ""
+    )
+    rollout, critic, evaluate, model = (f"[{part}" for part in told.split("\n[")[1:])
+    kept = RECIPE[: RECIPE.index("[stage.rm]")], RECIPE[RECIPE.index("[stage.rl]") :]
+    before = kept[0].replace('[critic]\nstyles = ["haiku", "noir"]\n', critic)
+    after = kept[1][: kept[1].index("[stage.rl.rollout]")]
+    path.write_text("\n".join([before, model, after, rollout, evaluate]), "utf-8")
+    assert check(load(path)) == []
+    for name in REWARDS:
+        assert f"`{name}`" in page
+
+
 REWARD = "stage.rl.rollout.rewards"
 
 
@@ -131,6 +148,7 @@ def test_a_name_that_means_nothing_has_its_sentence(path, override, says):
     [
         ('critic.styles=["haiku"]', "critic.styles: a critic tells styles apart; name two or more"),
         ('critic.styles=["haiku", "haiku"]', "critic.styles: a critic tells styles apart"),
+        ('critic.evaluating=["letters"]', "critic.evaluating.0: must be 'words' or 'characters'"),
         ('critic.styles=["haiku", "museum"]', "critic.styles: nothing makes groups of the task 'museum'"),
     ],
 )  # fmt: skip
@@ -138,6 +156,11 @@ def test_critics_are_of_styles_that_there_are(path, override, says):
     with pytest.raises(RecipeError) as caught:
         load(path, [override])
     assert str(caught.value).split("\n")[1].strip().startswith(says)
+
+
+def test_critics_hear_what_there_is():
+    assert Critic.model_fields["rewarding"].default == tuple(KINDS)
+    assert Critic.model_fields["evaluating"].default == tuple(KINDS)
 
 
 def test_a_reward_for_some_tasks_is_asked_about_these(path):

@@ -32,6 +32,7 @@ validation = 3
 
 [critic]
 styles = ["haiku", "noir"]
+evaluating = ["characters"]
 
 [model]
 tower = "tower"
@@ -111,7 +112,11 @@ def test_twins_share_no_picture_and_are_measured_on_what_neither_has_read(ran):
         assert set(found["ceiling"]) == {"haiku", "noir"}
         assert sum(each["n"] for each in found["curve"]) == 10
     manifest = read(ran[0], "critics/manifest.json")
-    assert manifest["options"] == {"styles": ["haiku", "noir"], "language": "en", "seed": 7}
+    assert manifest["options"] == {
+        "styles": ["haiku", "noir"], "rewarding": ["words", "characters"],
+        "evaluating": ["characters"], "language": "en", "seed": 7,
+    }  # fmt: skip
+    assert [list(twin.vectorisers) for twin in twins] == [["words", "characters"], ["characters"]]
 
 
 def test_every_sample_is_rewarded_by_all_three(ran):

@@ -119,7 +119,10 @@ def test_who_rewarded_and_who_judged_stand_with_their_intervals():
         "Reward models", "77.0<small>72 to 82</small>", "<td>120</td>", "rewarded by",
     ):  # fmt: skip
         assert words in html
-    assert "Who rewarded" not in render(facts())
+    assert "no judge, human or machine" not in html
+    plain = render(facts())
+    assert "Who rewarded" not in plain
+    assert "no judge, human or machine" in plain
 
 
 @pytest.fixture(scope="module")

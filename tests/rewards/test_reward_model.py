@@ -119,6 +119,20 @@ def test_centred_is_against_the_groups_own_chosen_answers(judge):
     assert "no chosen answer" in alone[0].why
 
 
+def test_answers_are_read_with_all_their_turns(judge):
+    texts = [Answer((assistant(text),)) for text in TEXTS]
+    turns = (assistant("a boat"), user("And?"), assistant("the crane"))
+    groups = [
+        seeing("", answers=(*texts, Answer(turns))).group,
+        seeing("", "p1", answers=tuple(texts[:1])).group,
+    ]  # fmt: skip
+    first, second = models.answer_scores(groups, FILES, model=judge)
+    plain = values([seeing(text) for text in TEXTS] + [seeing(TEXTS[0], "p1")], judge)
+    found = [each.value for each in (*first[:3], *second)]
+    np.testing.assert_allclose(found, plain, atol=1e-5)
+    assert first[3].value not in found
+
+
 def test_what_cannot_be_read_has_no_score_and_its_neighbours_have(judge):
     given = [
         seeing("a boat"), seeing("a boat<|im_end|>"), seeing("a boat", "gone"),

@@ -152,8 +152,9 @@ def score(parts: Sequence[Part | None], clusters: Sequence[str], *, seed: int = 
     """The ratio of the sums with its 95 % interval; None where the check applies to no item.
 
     Checks of one yes or no per item get a Wilson interval, widened to the cluster bootstrap's
-    where items share a cluster; other ratios get the cluster bootstrap. `n` counts all items to
-    which the check applies, failures included.
+    where items share a cluster; other ratios get the cluster bootstrap, and where nothing varies,
+    Wilson's bound on what so many clusters could have missed. `n` counts all items to which the
+    check applies, failures included.
     """
     kept = [(part, c) for part, c in zip(parts, clusters, strict=True) if part is not None]
     if not kept:
@@ -164,11 +165,19 @@ def score(parts: Sequence[Part | None], clusters: Sequence[str], *, seed: int = 
     drawn = bootstrap_ratio(numerators, denominators, clusters=groups, seed=seed)
     yes_or_no = all(value in (0, 1) for value in numerators)
     if not yes_or_no or any(denominator != 1 for denominator in denominators):
-        return replace(drawn, low=max(0.0, drawn.low), high=min(1.0, drawn.high))
+        return _share(drawn, len(set(groups)))
     exact = wilson(int(sum(numerators)), len(kept))
     if len(set(groups)) == len(groups):
         return exact
     return Score(exact.mean, min(exact.low, drawn.low), max(exact.high, drawn.high), len(kept))
+
+
+def _share(drawn: Score, count: int) -> Score:
+    """The score of something between 0 and 1, as `count` clusters have it."""
+    mean, missed = drawn.mean, wilson(0, count).high
+    if drawn.low == drawn.high:
+        return replace(drawn, low=mean * (1 - missed), high=mean + (1 - mean) * missed)
+    return replace(drawn, low=max(0.0, drawn.low), high=min(1.0, drawn.high))
 
 
 def clusters(items: Sequence[Item]) -> list[str]:

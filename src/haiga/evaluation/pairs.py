@@ -9,10 +9,10 @@ A margin m is a probability of sigmoid(m) that the chosen answer is preferred (B
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from scipy.special import expit
@@ -20,21 +20,21 @@ from scipy.special import expit
 from haiga.errors import DataError
 from haiga.evaluation.checks import Part, score
 from haiga.records import Group
-from haiga.rewards.base import Sample, Scored
+from haiga.rewards.base import Scored
 from haiga.rewards.reliability import calibration_error, reliability_curve
 from haiga.store.files import fingerprint, read_json, write_json
 
 Rows: TypeAlias = list[dict[str, Any]]
+Value = TypeVar("Value")
 
 
 def evaluate_pairs(
     stage: str,
     weights: str,
     groups: Sequence[Group],
-    ask: Callable[[Sequence[Sample]], list[Scored]],
+    ask: Callable[[Sequence[Group]], list[list[Scored]]],
     folder: Path,
     *,
-    pictures: Mapping[str, bytes],
     seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Score the pairs of `groups`, write what was found under `folder`, and say how good it is.
@@ -46,9 +46,8 @@ def evaluate_pairs(
         stage: names the file.
         weights: digest of the weights that score.
         groups: two-sided, as many rejected answers as chosen ones.
-        ask: the reward model, from samples to scores.
+        ask: the reward model; gives each group the scores of its answers.
         folder: the run's `evaluation/`.
-        pictures: the bytes of the groups' pictures.
         seed: of the bootstrap.
 
     Returns:
@@ -68,7 +67,8 @@ def evaluate_pairs(
     if known.get("key") == key:
         rows = known["rows"]
     else:
-        _ask(rows, groups, ask, pictures)
+        for row, sides in zip(rows, _sides(groups, ask(groups)), strict=True):
+            row |= _margin(*sides)
     found = _judged(stage, rows, seed)
     write_json(path, {"key": key, **found, "rows": rows})
     return {name: found[name] for name in ("accuracy", "calibration_error")}
@@ -81,33 +81,39 @@ def read_pairs(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _rows(group: Group) -> Rows:
     """The pairs of a group: its k-th chosen answer and its k-th rejected one."""
-    sides = ([a.text for a in group.answers if a.kind == kind] for kind in ("chosen", "rejected"))
     cluster = group.cluster or "/".join(p.id for p in group.pictures) or group.id
     return [
-        {"id": group.id, "cluster": cluster, "chosen": chosen, "rejected": rejected}
-        for chosen, rejected in zip(*sides, strict=True)
+        {"id": group.id, "cluster": cluster, "chosen": chosen.text, "rejected": rejected.text}
+        for chosen, rejected in _paired(group, group.answers)
     ]
 
 
-def _ask(
-    rows: Rows,
-    groups: Sequence[Group],
-    ask: Callable[[Sequence[Sample]], list[Scored]],
-    pictures: Mapping[str, bytes],
-) -> None:
-    """Put beside each pair its margin, or why there is none."""
-    by_id = {group.id: group for group in groups}
-    sides = ("chosen", "rejected")
-    asked = [Sample(by_id[row["id"]], row[side], pictures) for row in rows for side in sides]
-    scored = ask(asked)
-    for at, row in enumerate(rows):
-        chosen, rejected = scored[2 * at : 2 * at + 2]
-        margin, why = None, chosen.why or rejected.why
-        if chosen.value is not None and rejected.value is not None:
-            margin = chosen.value - rejected.value
-        if margin is not None and not math.isfinite(margin):
-            margin, why = None, f"The scores are {chosen.value} and {rejected.value}."
-        row |= {"margin": margin, "why": why}
+def _sides(
+    groups: Sequence[Group], scored: Sequence[Sequence[Scored]]
+) -> Iterator[tuple[Scored, Scored]]:
+    """The scores of each pair."""
+    for group, own in zip(groups, scored, strict=True):
+        yield from _paired(group, own)
+
+
+def _paired(group: Group, values: Sequence[Value]) -> Iterator[tuple[Value, Value]]:
+    """One value of each answer, as pairs."""
+    kinds = [answer.kind for answer in group.answers]
+    chosen, rejected = (
+        [value for value, own in zip(values, kinds, strict=True) if own == kind]
+        for kind in ("chosen", "rejected")
+    )
+    return zip(chosen, rejected, strict=True)
+
+
+def _margin(chosen: Scored, rejected: Scored) -> dict[str, Any]:
+    """By how much the chosen answer scores higher, or why that cannot be said."""
+    if chosen.value is None or rejected.value is None:
+        return {"margin": None, "why": chosen.why or rejected.why}
+    margin = chosen.value - rejected.value
+    if not math.isfinite(margin):
+        return {"margin": None, "why": f"The scores are {chosen.value} and {rejected.value}."}
+    return {"margin": margin, "why": ""}
 
 
 def _judged(stage: str, rows: Rows, seed: int) -> dict[str, Any]:

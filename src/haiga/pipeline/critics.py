@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from haiga import store
-from haiga.pipeline.learned import TWINS
+from haiga.pipeline.learned import EVALUATING, REWARDING, TWINS
 from haiga.pipeline.run import Run
 from haiga.pipeline.standing import of_critics
 from haiga.store.files import read_json, write_json
@@ -26,7 +26,8 @@ def make_critics(run: Run) -> None:
     Raises:
         DataError: a style with texts on too few pictures, or none that is held out.
     """
-    if run.recipe.critic is None:
+    section = run.recipe.critic
+    if section is None:
         return
     from haiga.rewards.critic import fit, save, twins  # scikit-learn, which other runs do not need
     from haiga.rewards.reliability import reliability
@@ -36,10 +37,11 @@ def make_critics(run: Run) -> None:
         return
     began, seed = time.monotonic() - store.begin(*plan), run.recipe.seed
     train, held_out = _texts(run, "train"), _texts(run, "held_out")
+    hears = {REWARDING: section.rewarding, EVALUATING: section.evaluating}
     found = {}
     for name, places in zip(TWINS, twins(train.clusters, seed=seed), strict=True):
         own = (_at(column, places) for column in train)
-        critic = fit(*own, seed=seed)
+        critic = fit(*own, kinds=hears[name], seed=seed)
         save(critic, run.critic(name))
         found[name] = asdict(reliability(critic, *held_out, seed=seed))
         f1 = found[name]["f1"]["mean"]
@@ -60,7 +62,7 @@ class _Texts(NamedTuple):
 
 
 def _texts(run: Run, split: str) -> _Texts:
-    """Every text of the critics' styles in a split, in the recipe's language."""
+    """Every chosen text of the critics' styles in a split, in the recipe's language."""
     section, language = run.recipe.critic, run.recipe.language
     assert section is not None, "asked for where the recipe has critics only"
     found = _Texts([], [], [])
@@ -68,7 +70,7 @@ def _texts(run: Run, split: str) -> _Texts:
         if group.language != language:
             continue
         pictures = "/".join(picture.id for picture in group.pictures)
-        for answer in group.answers:
+        for answer in (each for each in group.answers if each.kind == "chosen"):
             found.texts.append(answer.text)
             found.styles.append(group.task)
             found.clusters.append(group.cluster or pictures or group.id)

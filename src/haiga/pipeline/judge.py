@@ -38,7 +38,7 @@ from haiga.recipe.load import dump
 from haiga.records import Group
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.report import write_report
-from haiga.rewards import REWARDS
+from haiga.rewards.model import answer_scores
 from haiga.store.files import write_json
 from haiga.training.preferences import two_sided
 
@@ -172,9 +172,8 @@ def _reward_models(run: Run) -> Summary:
             name,
             store.require_manifest(run.stage(name)).fingerprint,
             groups,
-            partial(REWARDS["reward_model"], model=str(run.stage(name) / "model")),
+            partial(answer_scores, pictures=pictures, model=str(run.stage(name) / "model")),
             run.folder / "evaluation",
-            pictures=pictures,
             seed=run.recipe.seed,
         )
         rewards.forget()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from haiga.errors import DataError, ModelError
-from haiga.records import Answer, assistant
+from haiga.records import Answer, Group, assistant
 from haiga.rewards.base import Sample, Scored
 from haiga.rewards.pictures import look, unseen
 
@@ -51,7 +51,8 @@ def reward_model(samples: Sequence[Sample], *, model: str, centred: bool = False
         ModelError: the folder holds no reward model.
     """
     judge = opened(str(Path(model).resolve()))
-    scored = _scored(judge, samples)
+    texts = [sample.text.strip() for sample in samples]
+    scored = _scored(judge, samples, [Answer((assistant(text),), "sample") for text in texts])
     if not centred:
         return scored
     _know_own(judge, samples)
@@ -61,14 +62,24 @@ def reward_model(samples: Sequence[Sample], *, model: str, centred: bool = False
     ]
 
 
+def answer_scores(
+    groups: Sequence[Group], pictures: Mapping[str, bytes], *, model: str
+) -> list[list[Scored]]:
+    """What the reward model says of every answer of each group, all its turns read."""
+    asked = [(Sample(group, "", pictures), each) for group in groups for each in group.answers]
+    samples, answers = [sample for sample, _ in asked], [answer for _, answer in asked]
+    scored = iter(_scored(opened(str(Path(model).resolve())), samples, answers))
+    return [[next(scored) for _ in group.answers] for group in groups]
+
+
 def _know_own(judge: Judge, samples: Sequence[Sample]) -> None:
     """Score the chosen answers of the groups that are new."""
     for sample in samples:
         group = sample.group
         if group.id in judge.own:
             continue
-        texts = [answer.text for answer in group.answers if answer.kind == "chosen"]
-        found = _scored(judge, [replace(sample, text=text) for text in texts])
+        own = [answer for answer in group.answers if answer.kind == "chosen"]
+        found = _scored(judge, [sample] * len(own), own)
         values = [each.value for each in found if each.value is not None]
         why = found[0].why if found else "Its group has no chosen answer to be compared with."
         judge.own[group.id] = Scored(fmean(values)) if values else Scored(None, why)
@@ -80,28 +91,29 @@ def _less(scored: Scored, own: Scored) -> Scored:
     return Scored(scored.value - own.value)
 
 
-def _scored(judge: Judge, samples: Sequence[Sample]) -> list[Scored]:
+def _scored(judge: Judge, samples: Sequence[Sample], answers: Sequence[Answer]) -> list[Scored]:
+    """The score of each answer to the prompt of its sample."""
     from haiga.models.features import encode_pictures  # transformers: others need it not
 
     faults = look(samples, judge.seen, lambda views: encode_pictures(judge.vlm, views).cpu())
     rows: dict[int, Rendered] = {}
     whys: dict[int, str] = {}
-    for at, sample in enumerate(samples):
+    for at, (sample, answer) in enumerate(zip(samples, answers, strict=True)):
         try:
-            rows[at] = _rendered(judge.vlm, sample, unseen(sample, faults))
+            asked = replace(sample.group, answers=(answer,))
+            rows[at] = _rendered(judge.vlm, asked, unseen(sample, faults))
         except DataError as error:
             whys[at] = str(error)
     values = dict(zip(rows, _values(judge, list(rows.values())), strict=True))
     return [Scored(values.get(at), whys.get(at, "")) for at in range(len(samples))]
 
 
-def _rendered(vlm: Vlm, sample: Sample, why: str) -> Rendered:
+def _rendered(vlm: Vlm, group: Group, why: str) -> Rendered:
     from haiga.batches.render import render
 
     if why:
         raise DataError(why)
-    answer = Answer((assistant(sample.text.strip()),), kind="sample")
-    return render(vlm.processor, replace(sample.group, answers=(answer,)), vlm.picture_tokens)
+    return render(vlm.processor, group, vlm.picture_tokens)
 
 
 def _values(judge: Judge, rows: Sequence[Rendered]) -> list[float]:
