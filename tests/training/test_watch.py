@@ -147,3 +147,11 @@ def test_what_a_person_is_told_at_the_end():
         "stopped at step 180: a; b; the model of step 90 is kept, whose answers were worth most"
     )
     assert watch.ending(180, 90, []).startswith("the model of step 90 is kept")
+    assert watch.ending(180, 0, []).startswith("the model of step 0, the start, is kept")
+
+
+def test_a_fall_is_told_once_with_what_it_did_to_the_writing():
+    far = {"desirable": -25.5, "gap": 9.0}
+    assert len(warnings([START, later(10, **far)])) == 1
+    (told,) = warnings([START, later(10, **far, form=0.5, named=0.4)])
+    assert told.endswith("what it writes is worth 0.60 and was worth 0.75.")

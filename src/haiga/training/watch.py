@@ -98,7 +98,24 @@ def halved(share: str, start: Look, now: Look) -> str | None:
     return f"{after:.0%} {SHARES[share]}, and at the start it was {before:.0%}"
 
 
-def fell_away(start: Look, now: Look) -> str | None:
+def drifted(start: Look, now: Look) -> str | None:
+    """The desirable answers fell away, and what is written holds."""
+    return None if _eroded(start, now) else _fell(start, now)
+
+
+def eroded(start: Look, now: Look) -> str | None:
+    """The desirable answers fell away, and what is written has begun to suffer."""
+    fell = _fell(start, now)
+    if fell is None or not _eroded(start, now):
+        return None
+    return f"{fell}; what it writes is worth {worth(now):.2f} and was worth {worth(start):.2f}"
+
+
+def _eroded(start: Look, now: Look) -> bool:
+    return worth(now) <= ERODED * worth(start)
+
+
+def _fell(start: Look, now: Look) -> str | None:
     """The desirable answers fell further than their spread while their lead grew.
 
     A preference or KTO loss goes down so, too: everything becomes unlikely, the other side more.
@@ -112,14 +129,6 @@ def fell_away(start: Look, now: Look) -> str | None:
         f"further than their spread of {spread:.1f}, while their lead over the undesirable ones "
         f"grew from {gap:.1f} to {wider:.1f}"
     )
-
-
-def eroded(start: Look, now: Look) -> str | None:
-    """The desirable answers fell away, and what is written has begun to suffer."""
-    fell = fell_away(start, now)
-    if fell is None or worth(now) > ERODED * worth(start):
-        return None
-    return f"{fell}; what it writes is worth {worth(now):.2f} and was worth {worth(start):.2f}"
 
 
 def stands_still(start: Look, now: Look) -> str | None:
@@ -138,8 +147,8 @@ RULES: Final[dict[str, Rule]] = {
     "variety": Rule(partial(halved, "variety"), stops=2),
     "distinct": Rule(partial(halved, "distinct"), stops=2),
     "length": Rule(partial(halved, "length"), stops=2),
-    # Alone it is no collapse: a healthy KTO may move far from all that it was shown.
-    "fell_away": Rule(fell_away, stops=None),
+    # While the writing holds it is no collapse: a healthy KTO moves far from what it was shown.
+    "drifted": Rule(drifted, stops=None),
     "eroded": Rule(eroded, stops=2),
     "stands_still": Rule(stands_still, stops=1),
 }
@@ -179,7 +188,8 @@ def reasons_to_stop(looks: Looks, may: bool = True) -> list[str]:
 
 def ending(done: int, kept: int, why: Sequence[str]) -> str:
     """What a person is told where a stage does not simply end with its last weights."""
-    which = f"the model of step {kept} is kept, whose answers were worth most"
+    where = f"step {kept}" if kept else "step 0, the start,"
+    which = f"the model of {where} is kept, whose answers were worth most"
     return f"stopped at step {done}: {'; '.join(why)}; {which}" if why else which
 
 
