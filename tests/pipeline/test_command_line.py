@@ -172,7 +172,9 @@ def test_a_mistake_of_ours_shows_where_it_is(bare, monkeypatch):
 
 
 def start(home: Path, *words: str, **given) -> subprocess.Popen:
-    code = "import sys; from haiga.cli import main; sys.exit(main())"
+    # A shell's background job ignores Ctrl-C, and so would its children.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from haiga.cli import main; sys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", code, *words], cwd=home, text=True, stderr=subprocess.PIPE, **given
     )
