@@ -24,6 +24,7 @@ lint: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/group_forward.py
+	$(BIN)/python benchmarks/attention.py
 
 $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)

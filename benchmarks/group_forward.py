@@ -4,7 +4,8 @@ A LLaVA of a SigLIP tower (192 wide, 6 layers, 224 / 16) and a Qwen2 (512 wide, 
 vocabulary 32,000), LoRA r=16 on the language model and the projector open; 8 groups of a prompt of
 236 tokens (196 of them a picture) and two answers of 32 tokens.
 
-    groups   one shared-prefix forward, picture features from the cache, head on answers only
+    groups   one shared-prefix forward, picture features from the cache, head on answers only,
+             LoRA's product in one piece
     plain    prompt + chosen and prompt + rejected side by side, 16 rows through tower and model,
              logits everywhere, as trainers that concatenate a pair do
 
@@ -33,11 +34,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, get_peft_model
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import LlavaConfig, LlavaForConditionalGeneration, Qwen2Config, SiglipVisionConfig
 
 from haiga.batches.groups import GroupBatch, collate
 from haiga.batches.render import Branch, Rendered
+from haiga.models import lora
 from haiga.models.branches import token_logps, unshared
 from haiga.models.embeddings import tower_features
 
@@ -65,7 +67,7 @@ TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|d
 WAYS, WORKS = ("groups", "plain"), ("sft", "pair")
 
 
-def build() -> Any:
+def build(way: str) -> Any:
     torch.manual_seed(0)
     model = LlavaForConditionalGeneration(
         LlavaConfig(
@@ -76,7 +78,10 @@ def build() -> Any:
             vision_feature_layer=-1,
         )
     )
-    adapted = get_peft_model(model, LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS))
+    config = LoraConfig(r=16, lora_alpha=32, target_modules=TARGETS)
+    if way == "groups":
+        config._register_custom_module({nn.Linear: lora.Linear})  # as models.adapters does
+    adapted = get_peft_model(model, config)
     for name, weight in adapted.named_parameters():
         weight.requires_grad_("lora_" in name or "multi_modal_projector" in name)
     return adapted.train()
@@ -187,7 +192,7 @@ def resident() -> int:
 
 def measure(way: str, work: str, steps: int) -> dict[str, Any]:
     """Seconds of each step and bytes of peak memory, in this process."""
-    model, batch = build(), groups()
+    model, batch = build(way), groups()
     pixels = torch.randn(ROWS, 3, 224, 224)
     learning = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(learning, lr=1e-4)

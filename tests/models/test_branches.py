@@ -145,7 +145,7 @@ def test_mask_by_hand() -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("attention", ["sdpa", "eager", "products_on_cpu"])
 def test_equal_to_plain_passes(tmp_path: Path, family: str, attention: str) -> None:
     model = with_lora(llava(tmp_path, family))
     model.set_attn_implementation(attention)

@@ -28,10 +28,10 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from haiga.errors import ModelError
-from haiga.models import assemble
+from haiga.models import assemble, lora
 from haiga.models.assemble import PROJECTOR, Vlm
 from haiga.models.checkpoint import save_checkpoint
 from haiga.models.score import SCORE, add_score_head
@@ -72,6 +72,7 @@ def attach(
         target_modules=targets or TARGETS,
         task_type="CAUSAL_LM",
     )
+    config._register_custom_module({nn.Linear: lora.Linear})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:

@@ -29,7 +29,7 @@ from transformers import (
 from transformers.utils import logging
 
 from haiga.errors import ModelError
-from haiga.models import chat, families
+from haiga.models import attention, chat, families
 from haiga.models import fit as fits
 from haiga.models.weights import read_folder, readable
 
@@ -205,6 +205,7 @@ def _ready(
     stray = [name for name, parameter in model.named_parameters() if parameter.is_meta]
     if stray:
         raise ModelError(f"Weights are missing after assembly: {', '.join(stray[:5])}.")
+    attention.use(model)
     model.eval()
     return Vlm(model, processor, origin)
 

@@ -17,10 +17,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from haiga.errors import ModelError
+from haiga.models import attention
 from haiga.models.embeddings import Branches, base_of, body_of, embed, is_llava, own_dtype
 from haiga.models.head import target_logps
 
-SHARING = ("sdpa", "eager")
+SHARING = ("sdpa", "eager", attention.NAME)
 """The attention implementations that take a mask of their own."""
 
 

@@ -20,7 +20,7 @@ from haiga.batches.groups import GroupBatch, collate
 from haiga.batches.render import Rendered, fit_length, render
 from haiga.errors import GuardError
 from haiga.events import Sink
-from haiga.models import adapters
+from haiga.models import adapters, attention
 from haiga.models.assemble import Vlm
 from haiga.models.branches import compare
 from haiga.models.device import device
@@ -119,6 +119,7 @@ def language(material: Material) -> Job:
     """A causal language model alone, on groups without pictures."""
     tokenizer = AutoTokenizer.from_pretrained(material.start)
     model: Any = AutoModelForCausalLM.from_pretrained(material.start, dtype=torch.float32)
+    attention.use(model)
     model.to(device())
     texts = [group for group in material.train if not group.pictures]
     held = [group for group in material.validation if not group.pictures]
