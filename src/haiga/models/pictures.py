@@ -67,8 +67,9 @@ def _header(data: bytes, called: str) -> Image.Image:
     try:
         picture = Image.open(BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
+        why = str(error).rstrip(".")
         raise PictureError(
-            f"{called} is too large to open: {error}. At most {MAX_PIXELS:,} pixels are read; "
+            f"{called} is too large to open: {why}. At most {MAX_PIXELS:,} pixels are read; "
             "make it smaller."
         ) from error
     except Exception as error:  # as above
