@@ -59,6 +59,7 @@ def test_a_stage_that_has_what_it_needs_is_in_order(objective, changed):
         ("grpo", {"rollout": {"rewards": ()}}, "rollout.rewards", "nothing is rewarded"),
         ("grpo", {"rollout": {"rewards": ({"name": "fom"},)}}, "rollout.rewards.0", "form"),
         ("grpo", {"rollout": REWARDED | {"samples": 1}}, "rollout.samples", "two or more"),
+        ("grpo", {"rollout": REWARDED | {"minibatches": 3}}, "rollout.minibatches", "cannot share"),
         (
             "ppo",
             {"rollout": REWARDED | {"advantage": GAE}},

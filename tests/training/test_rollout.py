@@ -207,6 +207,18 @@ def test_a_rank_without_rows_rolls_nothing_out_and_goes_on(vlm, tmp_path, monkey
     assert [len(batch.ids) for batch in of_step(2)] == [2]
 
 
+def test_a_short_last_batch_leaves_no_step_without_rows(vlm, tmp_path):
+    """Six prompts in batches of five: the second has one, and two minibatches."""
+    rolled = replace(policy(vlm, tmp_path, minibatches=2, epochs=2), batch=5)
+    of_step = batches(rolled)
+    seen = [[row for batch in of_step(step) for row in batch.ids] for step in range(8)]
+    assert [len(ids) for ids in seen] == [3, 2, 3, 2, 1, 1, 1, 1]
+    assert len({*seen[0], *seen[1]}) == 5
+    assert {row for ids in seen[4:] for row in ids} == {f"g{n}" for n in range(6)} - {
+        *seen[0], *seen[1],
+    }  # fmt: skip
+
+
 def test_gae_without_a_critic_is_refused():
     from haiga.errors import TrainingError
 

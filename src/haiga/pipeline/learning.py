@@ -86,6 +86,11 @@ def _rollout_faults(path: str, what: str, stage: Stage, used: frozenset[str]) ->
     elif stage.rollout is not None and stage.part != "vlm":
         yield f"{path}.part: only the part 'vlm' rolls out, and this is {stage.part!r}"
     elif stage.rollout is not None:
+        if stage.rollout.minibatches > stage.batch:
+            yield (
+                f"{path}.rollout.minibatches: {stage.rollout.minibatches} steps cannot share the "
+                f"{stage.batch} prompts of a batch; take {stage.batch} or fewer"
+            )
         yield from _reward_faults(path, stage.rollout, used)
 
 

@@ -82,17 +82,29 @@ def batches(policy: Policy) -> Callable[[int], list[GroupBatch]]:
             held[number] = fresh
         epoch, part = divmod(update, policy.settings.minibatches)
         order = np.random.default_rng([policy.seed, number, epoch]).permutation(len(held[number]))
-        chosen = [held[number][at] for at in order[part :: policy.settings.minibatches]]
+        parts = min(policy.settings.minibatches, _most(policy, number))
+        chosen = [held[number][at] for at in order[part % parts :: parts]]
         return [batch_of(rows, policy.collate) for rows in split(chosen, policy.micro)]
 
     return of_step
 
 
+def _prompts(policy: Policy, number: int, rank: int) -> Sequence[int]:
+    """The rows that one rank answers in a rollout."""
+    chosen = batch_indices(len(policy.rows), policy.batch, number, policy.seed)
+    return share(chosen, rank, ranks().num_processes)
+
+
+def _most(policy: Policy, number: int) -> int:
+    """Prompts of the first rank, which has no fewer than any other. A last batch may have fewer
+    than there are minibatches: then each is learned from more than once, and no step has none."""
+    return len(_prompts(policy, number, 0))
+
+
 def _roll(policy: Policy, number: int) -> list[Written]:
     """Sample, reward, note, write down."""
     began = time.monotonic()
-    chosen = batch_indices(len(policy.rows), policy.batch, number, policy.seed)
-    own = share(chosen, ranks().process_index, ranks().num_processes)
+    own = _prompts(policy, number, ranks().process_index)
     baseline = Baseline() if number == 0 else last_baseline(_file(policy, number - 1))
     if not own:  # a short batch has rows for the first ranks alone
         write(_file(policy, number), [], [], combine([], policy.parts), baseline)
