@@ -74,6 +74,13 @@ def test_equal_chosen_and_rejected_are_named_and_dropped():
     assert dropped == {"1/haiku": "every rejected answer is equal to a chosen one"}
 
 
+def test_one_equal_answer_among_others_is_named_too():
+    groups = [group(1, ["a", "b"]), group(1, ["x", "b"], "bare")]
+    made, dropped = two_sided(groups, "bare", ["haiku"], seed=0)
+    assert sides(made) == [[("chosen", "a"), ("rejected", "x")]]
+    assert dropped == {"1/haiku, rejected answer 2": "it is equal to a chosen one"}
+
+
 def test_a_mismatched_answer_hangs_beside_the_others():
     groups, _ = two_sided(
         [group(1, ["a"]), group(1, ["x"], "bare"), group(2, ["b"]), group(2, ["y"], "bare")],

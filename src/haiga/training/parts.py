@@ -27,7 +27,6 @@ from haiga.models.device import device
 from haiga.models.embeddings import base_of
 from haiga.models.features import encode_pictures
 from haiga.models.fit import load_image_processor, pixels
-from haiga.models.generate import generate
 from haiga.models.pictures import open_picture
 from haiga.models.score import add_score_head, drop_score_head
 from haiga.models.trainable import parameter_groups
@@ -36,6 +35,8 @@ from haiga.records import Group
 from haiga.store import fingerprint
 from haiga.training import pairs
 from haiga.training.augment import Crops, vary
+from haiga.training.decode import decode, text_of
+from haiga.training.settings import DTYPES
 
 SAMPLES = 4
 TOLERANCE = 1e-3
@@ -90,20 +91,20 @@ def vlm(material: Material) -> Job:
     if material.needs & {"answer_rewards", "token_values"}:
         add_score_head(opened.model)
     train, dropped = _rendered(material.train, opened.processor, opened.picture_tokens, stage)
-    held, _ = _rendered(material.validation, opened.processor, opened.picture_tokens, stage)
+    held, left = _rendered(material.validation, opened.processor, opened.picture_tokens, stage)
     parameter_groups(opened.model, stage.trainable)
     opened.model.to(device())  # before the loop does it: features are made here
     scores = "answer_rewards" in material.needs
-    write = _writer(opened, material.validation[:SAMPLES], material.pictures)
+    with_pictures = _with_pictures(opened, material, [*train, *held])
     return Job(
         model=opened.model,
         train=train,
         validation=held,
-        collate=_with_pictures(opened, material, [*train, *held]),
+        collate=with_pictures,
         save=functools.partial(_save, opened, scores),
-        sample=None if scores else write,
+        sample=None if scores else _writer(opened, material, held[:SAMPLES], with_pictures),
         first=_compare(material.emit),
-        dropped=dropped,
+        dropped={**dropped, **left},
         vlm=opened,
     )
 
@@ -124,6 +125,7 @@ def language(material: Material) -> Job:
     texts = [group for group in material.train if not group.pictures]
     held = [group for group in material.validation if not group.pictures]
     train, dropped = _rendered(texts, tokenizer, 0, material.stage)
+    validation, left = _rendered(held, tokenizer, 0, material.stage)
 
     def save(folder: Path) -> None:
         model.save_pretrained(folder)
@@ -132,11 +134,11 @@ def language(material: Material) -> Job:
     return Job(
         model=model,
         train=train,
-        validation=_rendered(held, tokenizer, 0, material.stage)[0],
+        validation=validation,
         collate=lambda rows, step: collate(rows, tokenizer.pad_token_id),
         save=save,
         first=_compare(material.emit),
-        dropped=dropped,
+        dropped={**dropped, **left},
     )
 
 
@@ -270,16 +272,21 @@ def _compare(emit: Sink) -> Callable[[nn.Module, GroupBatch], None]:
 
 
 def _writer(
-    opened: Vlm, groups: Sequence[Group], pictures: Mapping[str, bytes]
+    opened: Vlm,
+    material: Material,
+    rows: Sequence[Rendered],
+    see: Callable[[Sequence[Rendered], int], GroupBatch],
 ) -> Callable[[nn.Module, int], list[dict[str, Any]]]:
     """What the model writes now, beside the reference, for a few held-back pictures."""
+    references = {group.id: group.answers[0].text for group in material.validation}
+    dtype = DTYPES[material.stage.dtype]
 
     def sample(model: nn.Module, step: int) -> list[dict[str, Any]]:
-        views = [[open_picture(pictures[each.id]) for each in group.pictures] for group in groups]
-        texts = generate(opened, [group.prompt for group in groups], views, max_new_tokens=48)
+        how = {"number": 1, "max_new_tokens": 48, "temperature": 0.0}
+        written = decode(opened, rows, lambda part: see(part, -1), dtype, **how)
         return [
-            {"id": group.id, "text": text, "reference": group.answers[0].text}
-            for group, text in zip(groups, texts, strict=True)
+            {"id": row.id, "text": text_of(opened, ids), "reference": references[row.id]}
+            for row, ids in zip(rows, written, strict=True)
         ]
 
     return sample

@@ -25,7 +25,8 @@ def two_sided(
 ) -> tuple[list[Group], dict[str, str]]:
     """The groups of `tasks`, each with as many rejected answers as there are, and who was dropped.
 
-    A rejected answer that is equal to a chosen one is left out: it would be pulled both ways.
+    A rejected answer that is equal to a chosen one is left out, under the name of its own: it would
+    be pulled both ways.
 
     Args:
         groups: of all tasks that take part, `rejected` among them where it is one.
@@ -34,7 +35,8 @@ def two_sided(
         seed: decides which picture's answers are mismatched.
 
     Returns:
-        (groups with answers of both kinds, {row id: why it does not take part}).
+        (groups with answers of both kinds, {row id, or one of its answers: why it does not take
+        part}).
     """
     own = [group for group in groups if group.task in tasks]
     others = {_about(group): group for group in groups if group.task == rejected}
@@ -52,6 +54,11 @@ def two_sided(
             pairs = min(len(good), len(kept))
             sides = (*_as(good[:pairs], "chosen"), *_as(kept[:pairs], "rejected"))
             made.append(replace(group, answers=sides))
+            dropped |= {
+                f"{group.id}, rejected answer {at}": "it is equal to a chosen one"
+                for at, answer in enumerate(bad, start=1)
+                if answer.text in texts
+            }
     return made, dropped
 
 
