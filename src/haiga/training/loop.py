@@ -21,6 +21,7 @@ from torch import nn
 from haiga import events
 from haiga.errors import TrainingError
 from haiga.models.device import ranks
+from haiga.models.trainable import count
 from haiga.objectives import Objective
 from haiga.training import checkpoint, guards, watch
 from haiga.training.forward import Forward, columns_for, to_device
@@ -282,7 +283,7 @@ def _due(done: int, every: int, steps: int) -> bool:
 
 
 def _started(run: _Run, done: int, micro: Sequence[Any]) -> None:
-    parameters = list(run.model.parameters())
+    trainable, total = count(run.model)
     rows = sum(gather_object([len(batch.ids) for batch in micro]))
     run.emit(
         kind="started",
@@ -293,7 +294,7 @@ def _started(run: _Run, done: int, micro: Sequence[Any]) -> None:
         ranks=run.accelerator.num_processes,
         device=str(run.accelerator.device),
         dtype=run.settings.dtype,
-        trainable=sum(p.numel() for p in parameters if p.requires_grad),
-        total=sum(p.numel() for p in parameters),
+        trainable=trainable,
+        total=total,
         learning_rates=run.identity["learning_rates"],
     )

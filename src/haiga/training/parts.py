@@ -28,6 +28,7 @@ from haiga.models.embeddings import base_of
 from haiga.models.features import encode_pictures
 from haiga.models.fit import load_image_processor, pixels
 from haiga.models.pictures import open_picture
+from haiga.models.quantised import in_float32, quantise
 from haiga.models.score import add_score_head, drop_score_head
 from haiga.models.trainable import parameter_groups
 from haiga.recipe.schema import Stage
@@ -86,7 +87,9 @@ def vlm(material: Material) -> Job:
     stage = material.stage
     opened = adapters.load_stage(material.start)
     if stage.adapter is not None:
-        adapter = stage.adapter.model_dump()
+        if stage.adapter.quantised is not None:
+            quantise(opened.model, stage.adapter.quantised)
+        adapter = stage.adapter.model_dump(exclude={"quantised"})
         opened = adapters.attach(opened, **adapter, seed=material.seed)
     if material.needs & {"answer_rewards", "token_values"}:
         add_score_head(opened.model)
@@ -259,7 +262,8 @@ def _compare(emit: Sink) -> Callable[[nn.Module, GroupBatch], None]:
     """The first batch, by the shared prefix and by plain passes; the difference goes to the log."""
 
     def first(model: nn.Module, batch: GroupBatch) -> None:
-        gap = compare(model, batch, batch.features, pixel_values=batch.pixel_values)
+        with in_float32(model):
+            gap = compare(model, batch, batch.features, pixel_values=batch.pixel_values)
         emit({"kind": "shared_prefix", "max_difference": gap, "tolerance": TOLERANCE})
         if not gap <= TOLERANCE:
             raise GuardError(

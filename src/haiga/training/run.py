@@ -28,7 +28,7 @@ from haiga.objectives.bind import bind_objective
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Rollout, Stage, Watch
 from haiga.rewards.combine import parts
-from haiga.training import rollout
+from haiga.training import machine, rollout
 from haiga.training.advantage import ADVANTAGES
 from haiga.training.forward import wanted
 from haiga.training.look import looking, watched
@@ -48,9 +48,10 @@ def train_stage(name: str, material: Material, folder: Path) -> str | None:
 
     Raises:
         DataError: no group of the stage's tasks, or none that fits its token limit.
-        TrainingError: a guard stopped it.
+        TrainingError: a guard stopped it, or this machine lacks what it needs.
     """
     stage, first = material.stage, ranks().is_main_process
+    machine.require(name, stage)
     log: events.Sink = silent
     if first:
         log = events.fan_out(events.to_jsonl(folder / "events.jsonl"), material.emit)
@@ -185,6 +186,7 @@ def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
         weight_decay=stage.weight_decay,
         betas=(0.9, stage.beta2),
         max_grad_norm=stage.clip,
+        optimiser=stage.optimiser,
         gradient_checkpointing=stage.checkpointing,
         validate_every=stage.validate_every or math.ceil(steps / 8),
         sample_every=stage.sample_every or math.ceil(steps / 4),
