@@ -1,10 +1,11 @@
-"""Preference stages through the command line, from a model that an adapter has changed."""
+"""Preference and policy stages through the command line, from a model that an adapter changed."""
 
 import json
 import math
 import shutil
 
 import pytest
+from safetensors.torch import load_file
 
 import tiny_runs
 from haiga import events
@@ -46,12 +47,33 @@ objective = {{ name = "orpo" }}
 rejected = "mismatched"
 max_tokens = 150
 {TAIL}
+[stage.kto_of_good_answers]
+objective = {{ name = "kto", undesirable_weight = 1.0 }}
+mismatched = true
+{TAIL}
+[stage.one_sample]
+objective = {{ name = "reinforce" }}
+{TAIL}
+[stage.one_sample.rollout]
+rewards = [{{ name = "variety", n = 1 }}]
+advantage = {{ name = "moving_baseline" }}
+samples = 1
+max_new_tokens = 6
+
+[stage.equal_rewards]
+objective = {{ name = "grpo" }}
+{TAIL}
+[stage.equal_rewards.rollout]
+rewards = [{{ name = "form" }}]
+advantage = {{ name = "group_relative" }}
+samples = 3
+max_new_tokens = 6
 """
 
 
 @pytest.fixture(scope="module")
 def learned(finished, tmp_path_factory):
-    """The finished run with five more stages, which train projector and adapter."""
+    """The finished run with more stages, which train projector and adapter."""
     home = tmp_path_factory.mktemp("preferences") / "home"
     shutil.copytree(finished, home, copy_function=shutil.copy2)
     with (home / "recipe.toml").open("a", encoding="utf-8") as recipe:
@@ -101,3 +123,26 @@ def test_a_mixture_tells_its_parts_apart(learned):
     assert step["bco_loss"] == pytest.approx(2 * math.log(2), abs=1e-5)
     whole = 0.8 * step["dpo_loss"] + 0.2 * step["bco_loss"] + step["nll_loss"]
     assert step["loss"] == pytest.approx(whole, rel=1e-5)
+
+
+def test_without_undesirable_answers_their_metrics_are_absent(learned):
+    steps = told(learned, "kto_of_good_answers", "step")
+    assert steps[0]["loss"] == pytest.approx(0.5, abs=1e-5)
+    for step in (*steps, *told(learned, "kto_of_good_answers", "validation")):
+        assert {"chosen_rewards", "mismatched_log_ratio", "reference_point"} <= step.keys()
+        assert not {"rejected_rewards", "rejected_logps"} & step.keys()
+    assert "rejected_rewards" in told(learned, "kto", "step")[0]
+
+
+def test_one_sample_of_a_prompt_is_enough_for_a_moving_baseline(learned):
+    rollouts = told(learned, "one_sample", "rollout")
+    assert [event["rollout"] for event in rollouts] == [0, 1, 2]
+    assert all(step["grad_norm"] > 0 for step in told(learned, "one_sample", "step"))
+
+
+def test_equal_rewards_move_nothing_and_are_no_fault(learned):
+    assert {event["reward"] for event in told(learned, "equal_rewards", "rollout")} == {0.0}
+    for step in told(learned, "equal_rewards", "step"):
+        assert step["loss"] == step["grad_norm"] == 0
+    kept = load_file(learned / "stages/equal_rewards/model/adapter_model.safetensors")
+    assert all(not tensor.any() for name, tensor in kept.items() if "lora_B" in name)
