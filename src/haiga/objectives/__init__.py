@@ -37,7 +37,12 @@ OBJECTIVES: dict[str, Objective] = {
     "orpo": Objective(orpo),
     "simpo": Objective(simpo),
     "nll": Objective(nll),
-    "kto": Objective(kto, at_start=value_at_start, additive=False),
+    "kto": Objective(
+        kto,
+        at_start=value_at_start,
+        zero_at_start=("chosen_rewards", "rejected_rewards"),
+        additive=False,
+    ),
     "bradley_terry": Objective(bradley_terry),
     "reinforce": Objective(reinforce),
     "ppo": Objective(ppo),

@@ -194,7 +194,7 @@ def _step(run: _Run, step: int, micro: Sequence[Any]) -> _Moved:
     if not sums.count:
         raise TrainingError(f"No token of step {step} bears loss; its rows are {', '.join(ids)}.")
     if step == 0:
-        guards.starting_value(sums.loss, run.objective.start, settings.start_tolerance)
+        guards.start(sums.loss, sums.means(), run.objective, settings.start_tolerance)
     learnt = [p for group in run.optimiser.param_groups for p in group["params"]]
     add_over_ranks(learnt)
     scale(learnt, 1 / sums.count)
