@@ -46,6 +46,7 @@ parts = [{{ name = "dpo", weight = 0.8 }}, {{ name = "bco", weight = 0.2 }},
 objective = {{ name = "orpo" }}
 rejected = "mismatched"
 max_tokens = 150
+answers = 1
 {TAIL}
 [stage.kto_of_good_answers]
 objective = {{ name = "kto", undesirable_weight = 1.0 }}

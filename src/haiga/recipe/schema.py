@@ -215,7 +215,8 @@ class Stage(_Section):
     sample_every: Count | None = None
     save_every: Count | None = None
     answers: Count | None = None
-    """How many answers of each group are used; None uses all."""
+    """How many answers of each group are used, of each kind where it has rejected ones too; None
+    uses all."""
 
 
 class Evaluate(_Section):

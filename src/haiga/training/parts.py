@@ -178,7 +178,12 @@ def _rendered(
 
 
 def _first(group: Group, answers: int | None) -> Group:
-    return group if answers is None else replace(group, answers=group.answers[:answers])
+    """The group with at most so many answers of each kind: two sides stay two."""
+    if answers is None:
+        return group
+    kinds = [answer.kind for answer in group.answers]
+    places = [at for at, kind in enumerate(kinds) if kinds[:at].count(kind) < answers]
+    return replace(group, answers=tuple(group.answers[at] for at in places))
 
 
 def _pairs(groups: Sequence[Group], tokenizer: Any, length: int) -> list[pairs.Pair]:

@@ -125,7 +125,9 @@ def _apart(one: Group, other: Group) -> bool:
 
 
 def _about(group: Group) -> tuple[tuple[str, ...], str]:
-    return tuple(picture.id for picture in group.pictures), group.language
+    """What two tasks' groups have in common: the pictures, or the row where there are none."""
+    shown = tuple(picture.id for picture in group.pictures)
+    return shown or (group.id.removesuffix(f"/{group.task}"),), group.language
 
 
 def _as(answers: Sequence[Answer], kind: str) -> list[Answer]:
