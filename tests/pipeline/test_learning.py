@@ -67,6 +67,7 @@ def test_a_stage_that_has_what_it_needs_is_in_order(objective, changed):
             "critic",
         ),
         (PPO, {"rollout": REWARDED}, "rollout.advantage", "critic"),
+        ("kl", {}, "rollout", "own answers"),
         ("grpo", {"part": "language", "rollout": REWARDED}, "part", "rolls out"),
         ("bradley_terry", {"rejected": "bare", "watch": {"every": 9}}, "watch", "leave it out"),
     ],

@@ -16,7 +16,10 @@ from haiga.rewards.combine import parts
 from haiga.training.advantage import ADVANTAGES
 from haiga.training.forward import wanted
 
-SAMPLED: Final = {"advantages", "old_token_logps", "old_token_values", "returns"}
+SAMPLED: Final = {
+    "advantages", "old_token_logps", "old_token_values", "ref_token_logps", "returns",
+}  # fmt: skip
+"""Columns that a rollout notes."""
 COMPARED: Final = {"leave_one_out", "group_relative"}
 SCORED: Final = {"answer_rewards", "token_values"}
 
