@@ -40,6 +40,7 @@ PPO = {
             {"rollout": REWARDED | {"samples": 1, "advantage": MOVING}},
         ),
         (PPO, {"rollout": REWARDED | {"advantage": GAE}}),
+        ("rloo", {"rollout": REWARDED | {"epochs": 2, "minibatches": 2}}),
     ],
 )
 def test_a_stage_that_has_what_it_needs_is_in_order(objective, changed):
@@ -68,6 +69,8 @@ def test_a_stage_that_has_what_it_needs_is_in_order(objective, changed):
         ),
         (PPO, {"rollout": REWARDED}, "rollout.advantage", "critic"),
         ("kl", {}, "rollout", "own answers"),
+        ("reinforce", {"rollout": REWARDED | {"epochs": 2}}, "rollout.epochs", "take rloo"),
+        ("reinforce", {"rollout": REWARDED | {"minibatches": 2}}, "rollout.minibatches", "first"),
         ("grpo", {"part": "language", "rollout": REWARDED}, "part", "rolls out"),
         ("bradley_terry", {"rejected": "bare", "watch": {"every": 9}}, "watch", "leave it out"),
     ],

@@ -94,7 +94,18 @@ def _rollout_faults(path: str, what: str, stage: Stage, used: frozenset[str]) ->
                 f"{path}.rollout.minibatches: {stage.rollout.minibatches} steps cannot share the "
                 f"{stage.batch} prompts of a batch; take {stage.batch} or fewer"
             )
+        yield from _stale_faults(f"{path}.rollout", what, stage.rollout, used)
         yield from _reward_faults(path, stage.rollout, used)
+
+
+def _stale_faults(path: str, what: str, how: Rollout, used: frozenset[str]) -> Iterator[str]:
+    """Samples that a later step learns from need a ratio to the policy that drew them."""
+    for field, count in (("epochs", how.epochs), ("minibatches", how.minibatches)):
+        if count > 1 and "old_token_logps" not in used:
+            yield (
+                f"{path}.{field}: {what} takes every sample for the present policy's own, and after "
+                "the first step it is not; leave it out, or take rloo, ppo or grpo"
+            )
 
 
 def _reward_faults(path: str, how: Rollout, used: frozenset[str]) -> Iterator[str]:
