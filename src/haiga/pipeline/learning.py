@@ -103,8 +103,8 @@ def _stale_faults(path: str, what: str, how: Rollout, used: frozenset[str]) -> I
     for field, count in (("epochs", how.epochs), ("minibatches", how.minibatches)):
         if count > 1 and "old_token_logps" not in used:
             yield (
-                f"{path}.{field}: {what} takes every sample for the present policy's own, and after "
-                "the first step it is not; leave it out, or take rloo, ppo or grpo"
+                f"{path}.{field}: {what} takes every sample for the present policy's own, and "
+                "after the first step it is not; leave it out, or take rloo, ppo or grpo"
             )
 
 
