@@ -225,7 +225,7 @@ def _after(run: _Run, done: int, history: History, frozen: Mapping[str, str]) ->
     """Validation, look, samples and checkpoint, where they are due after `done` steps."""
     settings, hooks = run.settings, run.hooks
     if hooks.validation and _due(done, settings.validate_every, settings.steps):
-        sums = evaluate(run.forward, run.objective, hooks.validation())
+        sums = evaluate(run.forward, run.objective, hooks.validation(), done)
         history = history.validated(sums)
         seen = {"loss": sums.loss, "train_loss": history.train[-1], **sums.means()}
         run.emit(kind="validation", step=done, **seen)
