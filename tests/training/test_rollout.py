@@ -173,12 +173,16 @@ def test_a_sample_that_could_not_be_scored_is_named_and_learns_nothing(vlm, tmp_
             for at in range(len(samples))
         ]
 
-    made = batches(policy(vlm, tmp_path, failing, emit=events.append))(0)
-    (told,) = events
+    of_step = batches(policy(vlm, tmp_path, failing, emit=events.append))
+    made = of_step(0)
+    warning, told = events
+    assert "'letters' cannot score every sample" in warning["text"]
     assert told["unscored"] == 1
     assert "no such word" in (tmp_path / "000000.jsonl").read_text()
     worth = [batch.advantages[batch.answer_of == 0] for batch in made]
     assert any(torch.equal(each, torch.zeros_like(each)) for each in worth)
+    of_step(1)
+    assert [event["kind"] for event in events] == ["warning", "rollout", "rollout"]
 
 
 def test_a_moving_baseline_goes_on_from_the_rollout_before(vlm, tmp_path):

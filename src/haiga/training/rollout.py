@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from haiga.batches.groups import GroupBatch
 from haiga.batches.render import Rendered
-from haiga.events import Sink
+from haiga.events import Event, Sink
 from haiga.models.assemble import Vlm
 from haiga.models.device import ranks
 from haiga.models.sample import ends_of
@@ -73,6 +73,7 @@ class Policy:
 def batches(policy: Policy) -> Callable[[int], list[GroupBatch]]:
     """step -> this rank's micro-batches: from a new rollout, or from the one being learned from."""
     held: dict[int, list[Written]] = {}
+    policy = replace(policy, emit=_once(policy.emit))
 
     def of_step(step: int) -> list[GroupBatch]:
         number, update = divmod(step, policy.updates)
@@ -87,6 +88,20 @@ def batches(policy: Policy) -> Callable[[int], list[GroupBatch]]:
         return [batch_of(rows, policy.collate) for rows in split(chosen, policy.micro)]
 
     return of_step
+
+
+def _once(emit: Sink) -> Sink:
+    """Says the same words once, however many rollouts they hold for."""
+    told: set[str] = set()
+
+    def sink(event: Event) -> None:
+        text = event.get("text")
+        if text not in told:
+            emit(event)
+        if text is not None:
+            told.add(text)
+
+    return sink
 
 
 def _prompts(policy: Policy, number: int, rank: int) -> Sequence[int]:
@@ -247,4 +262,11 @@ def _tell(
         ]
         told["kl"] = sum(apart) / len(apart)
     step = number * policy.updates + 1
+    for part in policy.parts:
+        if part.weight and told[f"unscored/{part.name}"]:
+            text = (
+                f"The reward '{part.name}' cannot score every sample. One that it could not score is in "
+                "no baseline and teaches nothing; rollouts/*.jsonl says of each why."
+            )
+            policy.emit({"kind": "warning", "step": step, "text": text})
     policy.emit({"kind": "rollout", "rollout": number, "step": step, "seconds": seconds, **told})
