@@ -36,7 +36,7 @@ from haiga.records import Group
 from haiga.store import fingerprint
 from haiga.training import pairs
 from haiga.training.augment import Crops, vary
-from haiga.training.decode import decode, text_of
+from haiga.training.decode import writer
 from haiga.training.settings import DTYPES
 
 SAMPLES = 4
@@ -89,8 +89,8 @@ def vlm(material: Material) -> Job:
     if stage.adapter is not None:
         if stage.adapter.quantised is not None:
             quantise(opened.model, stage.adapter.quantised)
-        adapter = stage.adapter.model_dump(exclude={"quantised"})
-        opened = adapters.attach(opened, **adapter, seed=material.seed)
+        lora = stage.adapter.model_dump(exclude={"quantised"})
+        opened = adapters.attach(opened, **lora, seed=material.seed)
     if material.needs & {"answer_rewards", "token_values"}:
         add_score_head(opened.model)
     train, dropped = _rendered(material.train, opened.processor, opened.picture_tokens, stage)
@@ -98,14 +98,18 @@ def vlm(material: Material) -> Job:
     parameter_groups(opened.model, stage.trainable)
     opened.model.to(device())  # before the loop does it: features are made here
     scores = "answer_rewards" in material.needs
-    with_pictures = _with_pictures(opened, material, [*train, *held])
+    see = _with_pictures(opened, material, [*train, *held])
+    references = {group.id: group.answers[0].text for group in material.validation}
+    write = writer(
+        opened, held[:SAMPLES], lambda rows: see(rows, -1), references, DTYPES[stage.dtype]
+    )
     return Job(
         model=opened.model,
         train=train,
         validation=held,
-        collate=with_pictures,
+        collate=see,
         save=functools.partial(_save, opened, scores),
-        sample=None if scores else _writer(opened, material, held[:SAMPLES], with_pictures),
+        sample=None if scores else write,
         first=_compare(material.emit),
         dropped={**dropped, **left},
         vlm=opened,
@@ -278,24 +282,3 @@ def _compare(emit: Sink) -> Callable[[nn.Module, GroupBatch], None]:
             )
 
     return first
-
-
-def _writer(
-    opened: Vlm,
-    material: Material,
-    rows: Sequence[Rendered],
-    see: Callable[[Sequence[Rendered], int], GroupBatch],
-) -> Callable[[nn.Module, int], list[dict[str, Any]]]:
-    """What the model writes now, beside the reference, for a few held-back pictures."""
-    references = {group.id: group.answers[0].text for group in material.validation}
-    dtype = DTYPES[material.stage.dtype]
-
-    def sample(model: nn.Module, step: int) -> list[dict[str, Any]]:
-        how = {"number": 1, "max_new_tokens": 48, "temperature": 0.0}
-        written = decode(opened, rows, lambda part: see(part, -1), dtype, **how)
-        return [
-            {"id": row.id, "text": text_of(opened, ids), "reference": references[row.id]}
-            for row, ids in zip(rows, written, strict=True)
-        ]
-
-    return sample

@@ -265,8 +265,8 @@ def _tell(
     for part in policy.parts:
         if part.weight and told[f"unscored/{part.name}"]:
             text = (
-                f"The reward '{part.name}' cannot score every sample. One that it could not score is in "
-                "no baseline and teaches nothing; rollouts/*.jsonl says of each why."
+                f"The reward '{part.name}' cannot score every sample. One that it could not score "
+                "is in no baseline and teaches nothing; rollouts/*.jsonl says of each why."
             )
             policy.emit({"kind": "warning", "step": step, "text": text})
     policy.emit({"kind": "rollout", "rollout": number, "step": step, "seconds": seconds, **told})
