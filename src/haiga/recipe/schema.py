@@ -215,8 +215,7 @@ class Stage(_Section):
     sample_every: Count | None = None
     save_every: Count | None = None
     answers: Count | None = None
-    """How many answers of each group are used, of each kind where it has rejected ones too; None
-    uses all."""
+    """How many answers of each group are used, of each kind (chosen, rejected); None uses all."""
 
 
 class Evaluate(_Section):

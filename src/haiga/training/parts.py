@@ -37,6 +37,7 @@ from haiga.store import fingerprint
 from haiga.training import pairs
 from haiga.training.augment import Crops, vary
 from haiga.training.decode import writer
+from haiga.training.preferences import limited
 from haiga.training.settings import DTYPES
 
 SAMPLES = 4
@@ -177,17 +178,8 @@ PARTS: dict[str, Callable[[Material], Job]] = {"vlm": vlm, "language": language,
 def _rendered(
     groups: Sequence[Group], tokenizer: Any, picture_tokens: int, stage: Stage
 ) -> tuple[list[Rendered], dict[str, str]]:
-    chosen = (render(tokenizer, _first(group, stage.answers), picture_tokens) for group in groups)
+    chosen = (render(tokenizer, limited(group, stage.answers), picture_tokens) for group in groups)
     return fit_length(chosen, stage.max_tokens, stage.overflow)
-
-
-def _first(group: Group, answers: int | None) -> Group:
-    """The group with at most so many answers of each kind: two sides stay two."""
-    if answers is None:
-        return group
-    kinds = [answer.kind for answer in group.answers]
-    places = [at for at, kind in enumerate(kinds) if kinds[:at].count(kind) < answers]
-    return replace(group, answers=tuple(group.answers[at] for at in places))
 
 
 def _pairs(groups: Sequence[Group], tokenizer: Any, length: int) -> list[pairs.Pair]:

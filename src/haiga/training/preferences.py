@@ -72,6 +72,15 @@ def one_sided(groups: Sequence[Group]) -> tuple[list[Group], dict[str, str]]:
     return [group for group in kept if group.answers], dropped
 
 
+def limited(group: Group, most: int | None) -> Group:
+    """The group with at most so many answers of each kind: a pair keeps both its sides."""
+    if most is None:
+        return group
+    kinds = [answer.kind for answer in group.answers]
+    kept = [a for at, a in enumerate(group.answers) if kinds[:at].count(a.kind) < most]
+    return replace(group, answers=tuple(kept))
+
+
 def _sides(
     group: Group, stranger: Group | None, other: Group | None, rejected: str
 ) -> tuple[list[Answer], list[Answer]]:
