@@ -182,5 +182,6 @@ def f(run: Run, policy: Policy):
     return options["answers"], how.top_p
 """
     assert {field for _, field in reads(text)} == {
-        "teach", "answers", "stage", "clip", "adapter", "r", "alpha", "dropout", "targets", "top_p"
+        "teach", "answers", "stage", "clip", "adapter", "r", "alpha", "dropout", "targets",
+        "quantised", "top_p",
     }  # fmt: skip

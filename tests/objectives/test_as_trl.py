@@ -16,7 +16,7 @@ from haiga.objectives.advantages import group_relative, leave_one_out
 from haiga.objectives.bradley_terry import bradley_terry
 from haiga.objectives.kto import kto
 from haiga.objectives.mixed import mixed
-from haiga.objectives.policy import kl, ppo, reinforce
+from haiga.objectives.policy import kl, ppo, reinforce, rloo
 from haiga.objectives.reference_free import orpo, simpo
 
 with warnings.catch_warnings():
@@ -341,6 +341,30 @@ def test_clipped_surrogates_with_their_kl_term(kind, average, beta):
         return GRPOTrainer._compute_loss(stand_in, None, batch)
 
     same(ours, theirs)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.3])
+def test_rloo(apart):
+    """Fresh samples, and samples that have been learned from, of which some are clipped."""
+    old = TOKENS + apart * noise(2 * PAIRS, WIDTH, seed=4) * MASK
+    seen = []
+
+    def ours(tokens):
+        loss = rloo(tokens[MASK], old[MASK], ADVANTAGES[ANSWER_OF], ANSWER_OF, clip_high=0.28)
+        seen.append(loss.metrics)
+        return mean(loss)
+
+    def theirs(tokens):
+        stand_in = trainer(
+            _get_per_token_logps_and_entropies=lambda *a, **k: (tokens, torch.zeros(6, 5), None),
+            epsilon_low=0.2,
+            epsilon_high=0.28,
+        )
+        return RLOOTrainer._compute_loss(stand_in, None, rollout(old_logps=old.sum(1)))
+
+    same(ours, theirs)
+    clipped = sum(float(seen[0][f"clipped_{side}"][0]) for side in ("low", "high"))
+    assert (clipped > 0) == (apart > 0)
 
 
 def test_reinforce_has_the_gradient_of_rloo_on_fresh_samples():

@@ -6,7 +6,7 @@ import torch
 from haiga.errors import RecipeError, TrainingError
 from haiga.objectives import OBJECTIVES, Objective, needs
 from haiga.objectives.bind import bind_objective
-from haiga.objectives.mixed import mixed
+from haiga.objectives.mixed import counted, mixed
 from haiga.objectives.preference import bco, dpo
 from haiga.objectives.reference_free import nll
 
@@ -102,6 +102,31 @@ def test_tokens_do_not_mix_with_pairs():
     objective = mixed(parts(dpo=1, cross_entropy=1))
     with pytest.raises(TrainingError, match=r"dpo 1, cross_entropy 8.*'nll'"):
         objective.function(**COLUMNS, token_logps=torch.zeros(8))
+
+
+@pytest.mark.parametrize(
+    ("names", "counts"),
+    [
+        ({"dpo": {}, "cross_entropy": {}}, "dpo 2, cross_entropy 7"),
+        ({"reinforce": {}, "kl": {}}, "reinforce 3, kl 7"),
+        ({"grpo": {}, "value": {}}, "grpo 3, value 7"),
+    ],
+)
+def test_what_counts_different_things_is_refused_before_anything_is_spent(names, counts):
+    mixture = [{"name": name, "weight": 1.0} | given for name, given in names.items()]
+    line = fault({"name": "mixed", "parts": mixture})
+    assert line.startswith("stage.mpo.objective.parts: ")
+    assert f"({counts})" in line
+    bind_objective(
+        {"name": "mixed", "parts": [
+            {"name": "reinforce", "weight": 1.0}, {"name": "kl", "weight": 0.1, "average": 1},
+        ]}, "",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_of_the_table_can_be_counted(name):
+    assert counted(OBJECTIVES[name]) in (1, 2, 3, 5, 7)
 
 
 def test_a_recipe_names_a_mixture():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from haiga.objectives import OBJECTIVES
 from haiga.objectives.advantages import k1
-from haiga.objectives.policy import kl, ppo, reinforce, value
+from haiga.objectives.policy import kl, ppo, reinforce, rloo, value
 
 # Two answers, of three tokens and of one. Ratios to the old policy: 1, 2, 1/2 and 3/2.
 OLD = torch.tensor([-1.0, -2.0, -3.0, -4.0], dtype=torch.float64)
@@ -50,6 +50,17 @@ def test_ppo_by_hand():
     # (w - 1) - log w on samples of the old policy.
     expected = (1 - math.log(2) - 0.5 + math.log(2) + 0.5 - math.log(1.5)) / 4
     assert found["kl_to_old"] == pytest.approx(expected)
+
+
+def test_rloo_by_hand():
+    """One ratio of an answer: 1 * 2 / 2 = 1, and 3/2; one advantage, the mean of its tokens'."""
+    loss = rloo(NEW, OLD, ADVANTAGES, ANSWER_OF)
+    # 1 * 1/3; min(1.5 * -2, 1.2 * -2) = -3.
+    assert float(loss.total) == pytest.approx(-(1 / 3 - 3))
+    assert loss.count == 2
+    found = means(rloo(NEW, OLD, -ADVANTAGES, ANSWER_OF))
+    assert (found["clipped_low"], found["clipped_high"]) == (0, 0.5)
+    assert found["surprisal"] == pytest.approx(-float(NEW.mean()))
 
 
 def test_grpo_by_hand():
@@ -177,3 +188,4 @@ def test_no_tokens_are_no_loss():
         loss = ppo(empty, empty, empty, none, average=average)
         assert (float(loss.total), loss.count) == (0.0, 0)
         assert {n for _, n in loss.metrics.values()} == {0}
+    assert (float(rloo(empty, empty, empty, none).total), rloo(*[empty] * 3, none).count) == (0, 0)

@@ -28,6 +28,34 @@ loop._stepped = slower
 sys.exit(main())
 """
 """Slow enough to be caught between two steps."""
+PPO = """
+[stage.ppo]
+starts_from = "sft"
+tasks = ["haiku"]
+adapter = { r = 2, alpha = 4, dropout = 0.1 }
+trainable = [[".*lora_.*", 1e-3], [".*score.weight", 1e-2], [".*multi_modal_projector.*", 1e-3],
+             [".*", "frozen"]]
+steps = 16
+batch = 4
+micro_batch = 3
+save_every = 3
+watch = { every = 5, pictures = 2 }
+
+[stage.ppo.objective]
+name = "mixed"
+parts = [{ name = "ppo", weight = 1.0 }, { name = "value", weight = 0.5 },
+         { name = "kl", weight = 0.1 }]
+
+[stage.ppo.rollout]
+rewards = [{ name = "variety", n = 1 }, { name = "length", minimum = 2, maximum = 4 }]
+advantage = { name = "gae" }
+samples = 2
+max_new_tokens = 6
+kl = 0.05
+epochs = 2
+minibatches = 2
+"""
+"""Everything that PPO has, four steps to a rollout: after 6 or 9 of them it is in the middle."""
 
 
 def test_killed_and_gone_on_with_to_the_bit(finished, tmp_path):
@@ -87,3 +115,48 @@ def test_a_stage_begun_by_another_recipe_is_not_gone_on_with(finished, tmp_path)
     assert "going on" not in said.err
     starts = [e for e in events.read(stage / "events.jsonl") if e["kind"] == "started"]
     assert [e["resumed_from"] for e in starts] == [0]
+
+
+def test_ppo_killed_in_the_middle_of_a_rollout_goes_on_to_the_bit(finished, tmp_path):
+    whole, killed = (
+        shutil.copytree(finished, tmp_path / name, copy_function=shutil.copy2)
+        for name in ("whole", "killed")
+    )
+    for home in (whole, killed):
+        with (home / "recipe.toml").open("a", encoding="utf-8") as recipe:
+            recipe.write(PPO)
+    words = ["train", "recipe.toml"]
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, *words], cwd=killed)
+    stage = killed / "runs/tiny/stages/ppo"
+    deadline = time.monotonic() + 100
+    while not (stage / "resume/step-00000006").exists():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+    assert tiny_runs.haiga(killed, *words).code == 0
+    assert tiny_runs.haiga(whole, *words).code == 0
+    told = events.read(stage / "events.jsonl")
+    starts = [event["resumed_from"] for event in told if event["kind"] == "started"]
+    assert starts[0] == 0
+    assert starts[1] in (6, 9)
+    once = whole / "runs/tiny/stages/ppo"
+    for part in ("model", "rollouts"):
+        found, wanted = tiny_runs.files(stage / part), tiny_runs.files(once / part)
+        assert {name: data for name, (_, data) in found.items()} == {
+            name: data for name, (_, data) in wanted.items()
+        }, part
+    assert len(tiny_runs.files(stage / "rollouts")) == 4
+    assert steps(told) == steps(events.read(once / "events.jsonl"))
+
+
+def steps(told):
+    """What was said of every step and look, without the times."""
+    timed = ("seconds", "tokens_per_second", "eta_seconds")
+    return [
+        {key: value for key, value in event.items() if key not in timed}
+        for event in told
+        if event["kind"] in ("step", "look", "rollout")
+    ]

@@ -40,6 +40,7 @@ PPO = {
             {"rollout": REWARDED | {"samples": 1, "advantage": MOVING}},
         ),
         (PPO, {"rollout": REWARDED | {"advantage": GAE}}),
+        ("rloo", {"rollout": REWARDED | {"epochs": 2, "minibatches": 2}}),
     ],
 )
 def test_a_stage_that_has_what_it_needs_is_in_order(objective, changed):
@@ -59,6 +60,7 @@ def test_a_stage_that_has_what_it_needs_is_in_order(objective, changed):
         ("grpo", {"rollout": {"rewards": ()}}, "rollout.rewards", "nothing is rewarded"),
         ("grpo", {"rollout": {"rewards": ({"name": "fom"},)}}, "rollout.rewards.0", "form"),
         ("grpo", {"rollout": REWARDED | {"samples": 1}}, "rollout.samples", "two or more"),
+        ("grpo", {"rollout": REWARDED | {"minibatches": 3}}, "rollout.minibatches", "cannot share"),
         (
             "ppo",
             {"rollout": REWARDED | {"advantage": GAE}},
@@ -66,6 +68,9 @@ def test_a_stage_that_has_what_it_needs_is_in_order(objective, changed):
             "critic",
         ),
         (PPO, {"rollout": REWARDED}, "rollout.advantage", "critic"),
+        ("kl", {}, "rollout", "own answers"),
+        ("reinforce", {"rollout": REWARDED | {"epochs": 2}}, "rollout.epochs", "take rloo"),
+        ("reinforce", {"rollout": REWARDED | {"minibatches": 2}}, "rollout.minibatches", "first"),
         ("grpo", {"part": "language", "rollout": REWARDED}, "part", "rolls out"),
         ("bradley_terry", {"rejected": "bare", "watch": {"every": 9}}, "watch", "leave it out"),
     ],

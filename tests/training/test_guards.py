@@ -1,10 +1,13 @@
 import math
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from haiga.errors import GuardError
+from haiga.objectives import OBJECTIVES, Objective
 from haiga.training import guards
 
 
@@ -23,13 +26,26 @@ def test_finite_passes():
     guards.finite("loss", 1e30, 0, [])
 
 
-def test_starting_value():
-    guards.starting_value(0.7, None, 0.0)
-    guards.starting_value(math.log(2) + 0.01, math.log(2), 0.02)
-    with pytest.raises(GuardError, match=r"starts at 0\.9000.*must start at 0\.6931"):
-        guards.starting_value(0.9, math.log(2), 0.02)
+def test_the_start():
+    def starting(value):
+        return Objective(lambda token_logps: None, at_start=value)
+
+    guards.start(0.7, {}, starting(None), 0.0)
+    guards.start(math.log(2) + 0.01, {}, starting(math.log(2)), 0.02)
+    with pytest.raises(GuardError, match=r"loss starts at 0\.9000.*must start at 0\.6931"):
+        guards.start(0.9, {}, starting(math.log(2)), 0.02)
     with pytest.raises(GuardError):
-        guards.starting_value(math.nan, 0.5, 0.02)
+        guards.start(math.nan, {}, starting(0.5), 0.02)
+
+
+def test_a_value_that_the_batch_decides_is_guarded_by_its_rewards():
+    """KTO of unequal weights starts at no constant, but every reward is 0."""
+    kto = OBJECTIVES["kto"]
+    objective = replace(kto, function=partial(kto.function, undesirable_weight=0.3))
+    assert objective.start is None
+    guards.start(0.4, {"chosen_rewards": 0.01}, objective, 0.02)
+    with pytest.raises(GuardError, match=r"'rejected_rewards' starts at -0\.3000.*at 0\.0000"):
+        guards.start(0.4, {"chosen_rewards": 0.0, "rejected_rewards": -0.3}, objective, 0.02)
 
 
 def test_trained_and_grouped_must_agree():

@@ -26,7 +26,8 @@ resumable(Path(sys.argv[1]), pause=0.1)
 
 
 def start(folder: Path) -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)], env=environment)
 
 

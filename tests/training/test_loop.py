@@ -209,6 +209,20 @@ def test_validation_is_exact_and_moves_nothing():
     assert noted["loss"] == pytest.approx(float(-logps.mean()))
 
 
+@pytest.mark.parametrize("where", ["loss", "metric"])
+def test_a_nan_in_validation_stops_too(where):
+    class HeldOut(Poison):
+        def __call__(self, token_logps):
+            held_out = not token_logps.requires_grad
+            return (
+                super().__call__(token_logps) if held_out else CROSS_ENTROPY.function(token_logps)
+            )
+
+    settings = Settings(steps=4, validate_every=2)
+    with pytest.raises(GuardError, match=rf"validation's {where}.* is nan at step 2.*row-"):
+        run(objective=Objective(HeldOut(where)), settings=settings, validation=lambda: [rows([3])])
+
+
 def test_samples_and_the_first_batch():
     firsts = []
     _, seen = run(

@@ -96,6 +96,7 @@ def test_the_adapter_is_no_part_of_the_model_that_it_starts_from(vlm):
         if "lora_B" in name:
             weight.data.add_(0.3)
     assert model_key(vlm.model, "float32") == before != model_key(vlm.model, "bfloat16")
+    assert model_key(vlm.model, "float32", "cropped") != model_key(vlm.model, "float32", "padded")
 
 
 def test_the_model_as_it_started_is_there_again_after_it_has_learned(vlm):

@@ -173,12 +173,16 @@ def test_a_sample_that_could_not_be_scored_is_named_and_learns_nothing(vlm, tmp_
             for at in range(len(samples))
         ]
 
-    made = batches(policy(vlm, tmp_path, failing, emit=events.append))(0)
-    (told,) = events
+    of_step = batches(policy(vlm, tmp_path, failing, emit=events.append))
+    made = of_step(0)
+    warning, told = events
+    assert "'letters' cannot score every sample" in warning["text"]
     assert told["unscored"] == 1
     assert "no such word" in (tmp_path / "000000.jsonl").read_text()
     worth = [batch.advantages[batch.answer_of == 0] for batch in made]
     assert any(torch.equal(each, torch.zeros_like(each)) for each in worth)
+    of_step(1)
+    assert [event["kind"] for event in events] == ["warning", "rollout", "rollout"]
 
 
 def test_a_moving_baseline_goes_on_from_the_rollout_before(vlm, tmp_path):
@@ -205,6 +209,18 @@ def test_a_rank_without_rows_rolls_nothing_out_and_goes_on(vlm, tmp_path, monkey
     assert last_baseline(files[0]) == last_baseline(files[1]) != Baseline()
     assert batches(rolled)(1) == []
     assert [len(batch.ids) for batch in of_step(2)] == [2]
+
+
+def test_a_short_last_batch_leaves_no_step_without_rows(vlm, tmp_path):
+    """Six prompts in batches of five: the second has one, and two minibatches."""
+    rolled = replace(policy(vlm, tmp_path, minibatches=2, epochs=2), batch=5)
+    of_step = batches(rolled)
+    seen = [[row for batch in of_step(step) for row in batch.ids] for step in range(8)]
+    assert [len(ids) for ids in seen] == [3, 2, 3, 2, 1, 1, 1, 1]
+    assert len({*seen[0], *seen[1]}) == 5
+    assert {row for ids in seen[4:] for row in ids} == {f"g{n}" for n in range(6)} - {
+        *seen[0], *seen[1],
+    }  # fmt: skip
 
 
 def test_gae_without_a_critic_is_refused():

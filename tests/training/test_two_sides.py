@@ -3,7 +3,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haiga.records import IMAGE, Answer, Group, Picture, assistant, user
+from haiga.records import IMAGE, Answer, Group, Picture, assistant, user, without_pictures
 from haiga.training.preferences import one_sided, strangers, two_sided, with_mismatched
 
 
@@ -28,6 +28,21 @@ def test_another_tasks_answers_to_the_same_picture_are_rejected():
     made, dropped = two_sided(groups, "bare", ["haiku"], seed=0)
     assert sides(made) == [[("chosen", "a"), ("chosen", "b"), ("rejected", "x"), ("rejected", "y")]]
     assert list(dropped) == ["2/haiku"]
+
+
+def test_a_control_without_pictures_has_the_rejected_answers_of_its_own_rows():
+    groups = [
+        without_pictures(group(number, [text], task))
+        for number, task, text in (
+            (1, "haiku", "a"), (1, "bare", "x"), (2, "haiku", "b"), (2, "bare", "y"),
+        )
+    ]  # fmt: skip
+    made, dropped = two_sided(groups, "bare", ["haiku"], seed=0)
+    assert sides(made) == [
+        [("chosen", "a"), ("rejected", "x")],
+        [("chosen", "b"), ("rejected", "y")],
+    ]
+    assert not dropped
 
 
 def test_the_same_poets_later_half_stands_against_its_earlier():
@@ -72,6 +87,13 @@ def test_equal_chosen_and_rejected_are_named_and_dropped():
     made, dropped = two_sided(groups, "bare", ["haiku"], seed=0)
     assert made == []
     assert dropped == {"1/haiku": "every rejected answer is equal to a chosen one"}
+
+
+def test_one_equal_answer_among_others_is_named_too():
+    groups = [group(1, ["a", "b"]), group(1, ["x", "b"], "bare")]
+    made, dropped = two_sided(groups, "bare", ["haiku"], seed=0)
+    assert sides(made) == [[("chosen", "a"), ("rejected", "x")]]
+    assert dropped == {"1/haiku, rejected answer 2": "it is equal to a chosen one"}
 
 
 def test_a_mismatched_answer_hangs_beside_the_others():

@@ -72,7 +72,8 @@ def attach(
         target_modules=targets or TARGETS,
         task_type="CAUSAL_LM",
     )
-    config._register_custom_module({nn.Linear: lora.Linear})
+    if not getattr(vlm.model, "is_loaded_in_4bit", False):  # whose layers are linear ones, too
+        config._register_custom_module({nn.Linear: lora.Linear})
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:

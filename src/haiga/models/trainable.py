@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
@@ -39,16 +40,22 @@ def parameter_groups(model: nn.Module, rules: Sequence[Rule]) -> list[dict[str, 
 
 def count(model: nn.Module) -> tuple[int, int]:
     """(trainable, total) parameters; tied weights count once."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)
+    sizes = [(size(parameter), parameter.requires_grad) for parameter in model.parameters()]
+    return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
+
+
+def size(parameter: nn.Parameter) -> int:
+    """How many weights it stands for: one of four bits has two of them in each byte."""
+    state = getattr(parameter, "quant_state", None)
+    return parameter.numel() if state is None else math.prod(state.shape)
 
 
 def rule_counts(model: nn.Module, rules: Sequence[Rule]) -> list[tuple[str, int]]:
     """(pattern, parameters that fall to it) for each rule; errors as in `parameter_groups`."""
-    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
+    sizes = {name: size(parameter) for name, parameter in model.named_parameters()}
     owner = _owners(sizes, rules)
     return [
-        (pattern, sum(size for name, size in sizes.items() if owner[name] == index))
+        (pattern, sum(n for name, n in sizes.items() if owner[name] == index))
         for index, (pattern, _) in enumerate(rules)
     ]
 

@@ -8,7 +8,7 @@ from haiga.objectives.bradley_terry import bradley_terry
 from haiga.objectives.contrastive import clip, siglip, siglip_patches
 from haiga.objectives.cross_entropy import cross_entropy
 from haiga.objectives.kto import kto, value_at_start
-from haiga.objectives.policy import kl, ppo, reinforce, value
+from haiga.objectives.policy import kl, ppo, reinforce, rloo, value
 from haiga.objectives.preference import (
     apo_down,
     apo_zero,
@@ -37,9 +37,15 @@ OBJECTIVES: dict[str, Objective] = {
     "orpo": Objective(orpo),
     "simpo": Objective(simpo),
     "nll": Objective(nll),
-    "kto": Objective(kto, at_start=value_at_start, additive=False),
+    "kto": Objective(
+        kto,
+        at_start=value_at_start,
+        zero_at_start=("chosen_rewards", "rejected_rewards"),
+        additive=False,
+    ),
     "bradley_terry": Objective(bradley_terry),
     "reinforce": Objective(reinforce),
+    "rloo": Objective(rloo),
     "ppo": Objective(ppo),
     "grpo": Objective(partial(ppo, average="sequence")),
     "kl": Objective(kl),

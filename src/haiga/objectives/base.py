@@ -42,6 +42,9 @@ class Objective:
     at_start: float | Callable[..., float | None] | None = None
     """The value per item that it must have before the first step, where that is known: a constant,
     or a function of options, which its parameters name."""
+    zero_at_start: tuple[str, ...] = ()
+    """Metrics whose mean must be 0 before the first step, where the value then depends on the
+    batch."""
     additive: bool = True
     """Whether the loss of a batch is the sum of the losses of its parts."""
 

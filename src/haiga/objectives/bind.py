@@ -9,7 +9,7 @@ from typing import Any
 from haiga.errors import RecipeError
 from haiga.objectives import OBJECTIVES
 from haiga.objectives.base import Objective
-from haiga.objectives.mixed import mixed
+from haiga.objectives.mixed import counted, different, mixed
 from haiga.recipe.bind import bind
 
 MIXED = "mixed"
@@ -56,6 +56,9 @@ def _mixture(component: Mapping[str, Any], path: str) -> Objective:
             faults.append(str(error))
     if len(parts) < 2:
         faults.append(f"{path}.parts: a mixture has two parts or more, and this has {len(parts)}")
+    if not faults:
+        counts = {name: counted(part) for name, (_, part) in made.items()}
+        faults += [f"{path}.parts: {fault}" for fault in (different(counts),) if fault]
     if faults:
         raise RecipeError("\n".join(faults))
     return mixed(made)

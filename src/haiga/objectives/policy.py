@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from haiga.objectives.advantages import k2, k3
-from haiga.objectives.base import Loss, Positive
+from haiga.objectives.base import Loss, Metric, Positive
 
 Average: TypeAlias = Literal["token", "sequence"] | Annotated[int, Gt(0)]
 
@@ -58,15 +58,41 @@ def ppo(
     clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
     losses = -torch.minimum(ratio * advantages, clipped * advantages)
     total, count = _averaged(losses, answer_of, average)
-    low = (ratio < 1 - clip_low) & (advantages < 0)
-    high = (ratio > 1 + clip_high) & (advantages > 0)
-    metrics = {
-        "clipped_low": (low.sum(), len(low)),
-        "clipped_high": (high.sum(), len(high)),
+    metrics = _clippings(ratio, advantages, clip_low, clip_high) | {
         "kl_to_old": (k3(old_token_logps, token_logps).detach().sum(), len(ratio)),
         "surprisal": _surprisal(token_logps),
     }
     return Loss(total, count, metrics)
+
+
+def rloo(
+    token_logps: Float[Tensor, " N"],
+    old_token_logps: Float[Tensor, " N"],
+    advantages: Float[Tensor, " N"],
+    answer_of: Int[Tensor, " N"],
+    *,
+    clip_low: Positive = 0.2,
+    clip_high: Positive = 0.2,
+) -> Loss:
+    """The clipped surrogate with one ratio for each whole answer; answers are counted.
+
+        -min(w A, clip(w, 1 - clip_low, 1 + clip_high) A),   w = pi(answer) / pi_old(answer)
+
+    So TRL learns RLOO (Ahmadian et al. 2024) from an answer more than once: the answer is one
+    action, as it has one reward. On fresh samples the gradient is that of `reinforce`. An answer's
+    advantage is the mean of its tokens', which are equal wherever answers are compared as wholes.
+    """
+    answers, place, lengths = answer_of.unique(return_inverse=True, return_counts=True)
+    none = token_logps.new_zeros(len(answers))
+    ratio = torch.exp(none.index_add(0, place, token_logps - old_token_logps))
+    worth = none.index_add(0, place, advantages.to(none.dtype)) / lengths
+    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
+    losses = -torch.minimum(ratio * worth, clipped * worth)
+    metrics = _clippings(ratio, worth, clip_low, clip_high) | {
+        "kl_to_old": (k3(old_token_logps, token_logps).detach().sum(), len(token_logps)),
+        "surprisal": _surprisal(token_logps),
+    }
+    return Loss(losses.sum(), len(answers), metrics)
 
 
 def kl(
@@ -122,6 +148,18 @@ def _averaged(
     answers, place, lengths = answer_of.unique(return_inverse=True, return_counts=True)
     each = lengths[place] if average == "sequence" else average
     return (losses / each).sum(), len(answers)
+
+
+def _clippings(
+    ratio: Float[Tensor, " M"], advantages: Float[Tensor, " M"], low: float, high: float
+) -> dict[str, Metric]:
+    """How many of the ratios clipping changes anything for, below and above."""
+    below = (ratio < 1 - low) & (advantages < 0)
+    above = (ratio > 1 + high) & (advantages > 0)
+    return {
+        "clipped_low": (below.sum(), len(ratio)),
+        "clipped_high": (above.sum(), len(ratio)),
+    }
 
 
 def _surprisal(token_logps: Float[Tensor, " N"]) -> tuple[Tensor, float]:

@@ -255,8 +255,11 @@ def _room_faults(recipe: Recipe, picture: int) -> Iterator[str]:
 
 def _notes(recipe: Recipe) -> Iterator[str]:
     from haiga.pipeline import plan as paper
+    from haiga.training import machine
 
     yield from teaching.notes(recipe)
+    for name, stage in recipe.stage.items():
+        yield from machine.lacking(name, stage)
     if recipe.source is None:
         yield "No [source]: data must lie in the run's data/04_final before training."
         for name, stage in recipe.stage.items():

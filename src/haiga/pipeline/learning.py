@@ -16,7 +16,10 @@ from haiga.rewards.combine import parts
 from haiga.training.advantage import ADVANTAGES
 from haiga.training.forward import wanted
 
-SAMPLED: Final = {"advantages", "old_token_logps", "old_token_values", "returns"}
+SAMPLED: Final = {
+    "advantages", "old_token_logps", "old_token_values", "ref_token_logps", "returns",
+}  # fmt: skip
+"""Columns that a rollout notes."""
 COMPARED: Final = {"leave_one_out", "group_relative"}
 SCORED: Final = {"answer_rewards", "token_values"}
 
@@ -86,7 +89,23 @@ def _rollout_faults(path: str, what: str, stage: Stage, used: frozenset[str]) ->
     elif stage.rollout is not None and stage.part != "vlm":
         yield f"{path}.part: only the part 'vlm' rolls out, and this is {stage.part!r}"
     elif stage.rollout is not None:
+        if stage.rollout.minibatches > stage.batch:
+            yield (
+                f"{path}.rollout.minibatches: {stage.rollout.minibatches} steps cannot share the "
+                f"{stage.batch} prompts of a batch; take {stage.batch} or fewer"
+            )
+        yield from _stale_faults(f"{path}.rollout", what, stage.rollout, used)
         yield from _reward_faults(path, stage.rollout, used)
+
+
+def _stale_faults(path: str, what: str, how: Rollout, used: frozenset[str]) -> Iterator[str]:
+    """Samples that a later step learns from need a ratio to the policy that drew them."""
+    for field, count in (("epochs", how.epochs), ("minibatches", how.minibatches)):
+        if count > 1 and "old_token_logps" not in used:
+            yield (
+                f"{path}.{field}: {what} takes every sample for the present policy's own, and "
+                "after the first step it is not; leave it out, or take rloo, ppo or grpo"
+            )
 
 
 def _reward_faults(path: str, how: Rollout, used: frozenset[str]) -> Iterator[str]:

@@ -39,8 +39,9 @@ def plan(recipe: Recipe, stages: Collection[str] | None = None) -> Plan:
         _config(recipe.model.language_model),
         {
             name: StageShape(
-                adapter=stage.adapter.model_dump() if stage.adapter else None,
+                adapter=stage.adapter.model_dump(exclude={"quantised"}) if stage.adapter else None,
                 trainable=stage.trainable,
+                quantised=bool(stage.adapter and stage.adapter.quantised),
                 head=bool(learning.columns(name, stage) & learning.SCORED),
             )
             for name, stage in recipe.stage.items()

@@ -16,6 +16,7 @@ from transformers import AutoModel, LlavaForConditionalGeneration
 
 from haiga.models import adapters, families
 from haiga.models.assemble import Vlm, llava_config
+from haiga.models.quantised import refuse_training
 from haiga.models.score import add_score_head
 from haiga.models.trainable import Rule, count, parameter_groups, rule_counts
 
@@ -26,6 +27,8 @@ class StageShape:
 
     adapter: Mapping[str, Any] | None
     trainable: Sequence[Rule]
+    quantised: bool = False
+    """Whether the weights under the adapter are in four bits; they count as what they stand for."""
     head: bool = False
     """Whether it has a head of one number: a reward model, a critic."""
 
@@ -66,7 +69,7 @@ def plan(tower: Any, language_model: Any, stages: Mapping[str, StageShape]) -> P
     """Count the LLaVA of two configs (see `models.known`) and each of its stages.
 
     Raises:
-        ModelError: an unknown family, or rules that do not fit the model.
+        ModelError: an unknown family, or rules that do not fit the model or its quantised weights.
     """
     eyes = families.vision_config(tower)
     model = _on_paper(eyes, language_model)
@@ -92,6 +95,8 @@ def _stage(name: str, eyes: Any, language_model: Any, shape: StageShape) -> Stag
     if shape.head:
         add_score_head(model)
     parameter_groups(model, shape.trainable)
+    if shape.quantised:
+        refuse_training(model)
     trainable, total = count(model)
     return StageCount(name, trainable, total, tuple(rule_counts(model, shape.trainable)))
 

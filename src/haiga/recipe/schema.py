@@ -6,71 +6,28 @@ options, bound to a function where it is used; see `bind`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from haiga.recipe.checks import faults
+from haiga.recipe.values import (
+    Amount,
+    Component,
+    Components,
+    Count,
+    Hearing,
+    Pattern,
+    Rules,
+    Seed,
+    Share,
+    SomeWords,
+    Word,
+)
 
 DEFAULT_SEED = 42
-
-
-def _component(value: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(value.get("name"), str):
-        raise PydanticCustomError("component", 'must have a name: { name = "…" }')
-    if not _is_toml(value):
-        raise PydanticCustomError("component", "holds a value that is neither text nor a number")
-    return value
-
-
-def _is_toml(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_toml(each) for key, each in value.items())
-    if isinstance(value, (list, tuple)):
-        return all(_is_toml(each) for each in value)
-    return isinstance(value, (str, bool, int, float))
-
-
-def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise PydanticCustomError(
-            "pattern", "{value} is not a regular expression: {why}",
-            {"value": repr(value), "why": str(error)},
-        ) from error  # fmt: skip
-    return value
-
-
-def _rate(value: Any) -> Any:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if value != "frozen" and not (number and 0 < value < float("inf")):
-        raise PydanticCustomError(
-            "rate", 'must be a learning rate above 0, or "frozen", not {value}',
-            {"value": repr(value)},
-        )  # fmt: skip
-    return float(value) if number else value
-
-
-Word: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Component: TypeAlias = Annotated[dict[str, Any], AfterValidator(_component)]
-Components: TypeAlias = Annotated[tuple[Component, ...], Field(strict=False)]
-SomeWords: TypeAlias = Annotated[tuple[Word, ...], Field(strict=False, min_length=1)]
-Hearing: TypeAlias = Annotated[
-    tuple[Literal["words", "characters"], ...], Field(strict=False, min_length=1)
-]
-Rule: TypeAlias = Annotated[
-    tuple[Annotated[str, AfterValidator(_pattern)], Annotated[Any, AfterValidator(_rate)]],
-    Field(strict=False),
-]
-Rules: TypeAlias = Annotated[tuple[Rule, ...], Field(strict=False, min_length=1)]
-Count: TypeAlias = Annotated[int, Field(ge=1)]
-Seed: TypeAlias = Annotated[int, Field(ge=0)]
-Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 
 class _Section(BaseModel):
@@ -136,14 +93,31 @@ class Model(_Section):
     projector_seed: Seed = 0
 
 
+class Quantised(_Section):
+    """The frozen weights under an adapter in four bits (QLoRA, Dettmers et al. 2023), for a GPU.
+
+    They are the linear layers of the language model. The tower is kept in bfloat16, projector and
+    adapter in float32. What the stage leaves behind stands on the weights before they were cut.
+    """
+
+    type: Literal["nf4"] = "nf4"
+    """NormalFloat: sixteen values that are equally likely among normally distributed weights."""
+    double: bool = True
+    """Whether the scales, one for every 64 weights, are themselves kept in eight bits."""
+    compute_dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    """What products are made in; the stage's `dtype` holds for all else."""
+
+
 class Adapter(_Section):
     """LoRA (Hu et al. 2021): rank, scale and the modules it hangs on."""
 
     r: Count
     alpha: Annotated[float, Field(gt=0)]
     dropout: Share = 0.0
-    targets: Annotated[str, AfterValidator(_pattern)] | None = None
+    targets: Pattern | None = None
     """A pattern of module names; None leaves the choice to the family."""
+    quantised: Quantised | None = None
+    """What lies under it, in four bits; None leaves it as it is."""
 
 
 class Augment(_Section):
@@ -229,6 +203,8 @@ class Stage(_Section):
     """AdamW's memory of squared gradients; 0.95 is usual where a model starts from nothing."""
     clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient."""
+    optimiser: Literal["adamw", "paged_adamw"] = "adamw"
+    """Paged: its moments may leave a full GPU for the machine's memory (QLoRA's, 32 bits)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     checkpointing: bool = False
     augment: Augment | None = None
@@ -239,7 +215,7 @@ class Stage(_Section):
     sample_every: Count | None = None
     save_every: Count | None = None
     answers: Count | None = None
-    """How many answers of each group are used; None uses all."""
+    """How many answers of each group are used, of each kind (chosen, rejected); None uses all."""
 
 
 class Evaluate(_Section):

@@ -94,7 +94,8 @@ def load(
             key, parameter = name.removeprefix("optimiser.").split(".", 1)
             owner = parameters[parameter]
             # AdamW counts its steps on the CPU, whatever the device of its moments.
-            optimiser.state[owner][key] = tensor if key == "step" else tensor.to(owner.device)
+            held = tensor if key == "step" else _moment(optimiser, owner, tensor)
+            optimiser.state[owner][key] = held
     for name, values in state["optimiser"].items():
         optimiser.state[parameters[name]].update(values)
     return state["step"], state["history"]
@@ -129,6 +130,14 @@ def learnt(model: nn.Module) -> dict[str, Tensor]:
     kept = model.state_dict().keys()
     buffers = {name: value for name, value in model.named_buffers() if name in kept}
     return {name: p for name, p in model.named_parameters() if p.requires_grad} | buffers
+
+
+def _moment(optimiser: Any, parameter: Tensor, value: Tensor) -> Tensor:
+    """A moment where its parameter is, in pages if the optimiser keeps it so."""
+    pages = getattr(optimiser, "get_state_buffer", None)
+    if pages is None:
+        return value.to(parameter.device)
+    return pages(parameter, dtype=value.dtype).copy_(value)
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import torch
+from torch import nn
 
 from haiga.batches.groups import GroupBatch
 from haiga.batches.render import Rendered
 from haiga.models.assemble import Vlm
 from haiga.models.embeddings import tower_features
 from haiga.models.sample import Prompts, sample
+
+LONGEST: Final = 48
+"""Tokens of a sample for people to look at."""
 
 
 def decode(
@@ -53,3 +57,23 @@ def prompts(vlm: Vlm, rows: Sequence[Rendered], batch: GroupBatch) -> Prompts:
 def text_of(vlm: Vlm, ids: Sequence[int]) -> str:
     """An answer's words, without special tokens."""
     return str(vlm.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+def writer(
+    vlm: Vlm,
+    rows: Sequence[Rendered],
+    collate: Callable[[Sequence[Rendered]], GroupBatch],
+    references: Mapping[str, str],
+    dtype: torch.dtype,
+) -> Callable[[nn.Module, int], list[dict[str, Any]]]:
+    """(model, step) -> what it writes now to `rows`, greedily, each beside its reference."""
+
+    def sample(model: nn.Module, step: int) -> list[dict[str, Any]]:
+        how = {"number": 1, "max_new_tokens": LONGEST, "temperature": 0.0}
+        written = decode(vlm, rows, collate, dtype, **how)
+        return [
+            {"id": row.id, "text": text_of(vlm, ids), "reference": references[row.id]}
+            for row, ids in zip(rows, written, strict=True)
+        ]
+
+    return sample

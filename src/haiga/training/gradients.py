@@ -40,6 +40,18 @@ class Sums:
             was, seen = self.metrics.get(name, (0.0, 0.0))
             self.metrics[name] = (was + float(value), seen + float(n))
 
+    def note(self, loss: Loss, step: int, ids: Sequence[str], what: str = "") -> None:
+        """Adds what a batch of these rows gave; `what` comes before the names of its numbers.
+
+        Raises:
+            GuardError: at a loss or metric that is not finite.
+        """
+        total = float(loss.total.detach())
+        finite(f"{what}loss", total, step, ids)
+        for name, (value, _) in loss.metrics.items():
+            finite(f"{what}metric '{name}'", float(value), step, ids)
+        self.add(total, float(loss.count), loss.metrics)
+
     @property
     def loss(self) -> float:
         return self.total / self.count
@@ -72,7 +84,7 @@ def accumulate(
     for place, batch in enumerate(batches):
         reseed(seed, step, rank, place)
         loss = objective.function(**forward(batch))
-        _note(sums, loss, step, batch.ids)
+        sums.note(loss, step, batch.ids)
         loss.total.backward()
     return sums
 
@@ -101,7 +113,7 @@ def _cached(
     joined = _join([columns for _, _, columns, _ in chunks])
     loss = objective.function(**joined)
     ids = [row for *_, names in chunks for row in names]
-    _note(sums if rank == 0 else Sums(), loss, seeds[1], ids)
+    (sums if rank == 0 else Sums()).note(loss, seeds[1], ids)
     loss.total.backward()
     cut = {
         name: _cut(column.grad, [columns[name] for _, _, columns, _ in chunks])
@@ -151,14 +163,6 @@ def _join(chunks: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         name: column.detach().requires_grad_(column.is_floating_point())
         for name, column in joined.items()
     }
-
-
-def _note(sums: Sums, loss: Loss, step: int, ids: Sequence[str]) -> None:
-    total = float(loss.total.detach())
-    finite("loss", total, step, list(ids))
-    for name, (value, _) in loss.metrics.items():
-        finite(f"metric '{name}'", float(value), step, list(ids))
-    sums.add(total, float(loss.count), loss.metrics)
 
 
 def over_ranks(sums: Sums) -> Sums:

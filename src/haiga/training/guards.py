@@ -13,6 +13,7 @@ import xxhash
 from torch import Tensor, nn
 
 from haiga.errors import GuardError
+from haiga.objectives import Objective
 
 MARGIN = 0.02
 """Falls and rises of less than this share of the value are noise."""
@@ -28,11 +29,21 @@ def finite(name: str, value: float, step: int, ids: Sequence[str]) -> None:
         )
 
 
-def starting_value(value: float, expected: float | None, tolerance: float) -> None:
-    """Raises: GuardError: when the first loss is not what the objective must start at."""
+def start(loss: float, means: Mapping[str, float], objective: Objective, tolerance: float) -> None:
+    """That the first step finds what the objective must start at, its reference being the model.
+
+    Raises:
+        GuardError: the first loss is another, or a metric that must be 0 and is there is not.
+    """
+    _near("The loss", loss, objective.start, tolerance)
+    for name in objective.zero_at_start:
+        _near(f"'{name}'", means.get(name, 0.0), 0.0, tolerance)
+
+
+def _near(what: str, value: float, expected: float | None, tolerance: float) -> None:
     if expected is not None and not abs(value - expected) <= tolerance:
         raise GuardError(
-            f"The loss starts at {value:.4f}, and this objective must start at {expected:.4f} "
+            f"{what} starts at {value:.4f}, and this objective must start at {expected:.4f} "
             f"(within {tolerance}), where the model is its own reference. The reference is of "
             "another model, or its columns are of other rows: compute the references again."
         )

@@ -21,6 +21,7 @@ from torch import nn
 from haiga import events
 from haiga.errors import TrainingError
 from haiga.models.device import ranks
+from haiga.models.trainable import count
 from haiga.objectives import Objective
 from haiga.training import checkpoint, guards, watch
 from haiga.training.forward import Forward, columns_for, to_device
@@ -193,7 +194,7 @@ def _step(run: _Run, step: int, micro: Sequence[Any]) -> _Moved:
     if not sums.count:
         raise TrainingError(f"No token of step {step} bears loss; its rows are {', '.join(ids)}.")
     if step == 0:
-        guards.starting_value(sums.loss, run.objective.start, settings.start_tolerance)
+        guards.start(sums.loss, sums.means(), run.objective, settings.start_tolerance)
     learnt = [p for group in run.optimiser.param_groups for p in group["params"]]
     add_over_ranks(learnt)
     scale(learnt, 1 / sums.count)
@@ -224,7 +225,7 @@ def _after(run: _Run, done: int, history: History, frozen: Mapping[str, str]) ->
     """Validation, look, samples and checkpoint, where they are due after `done` steps."""
     settings, hooks = run.settings, run.hooks
     if hooks.validation and _due(done, settings.validate_every, settings.steps):
-        sums = evaluate(run.forward, run.objective, hooks.validation())
+        sums = evaluate(run.forward, run.objective, hooks.validation(), done)
         history = history.validated(sums)
         seen = {"loss": sums.loss, "train_loss": history.train[-1], **sums.means()}
         run.emit(kind="validation", step=done, **seen)
@@ -282,7 +283,7 @@ def _due(done: int, every: int, steps: int) -> bool:
 
 
 def _started(run: _Run, done: int, micro: Sequence[Any]) -> None:
-    parameters = list(run.model.parameters())
+    trainable, total = count(run.model)
     rows = sum(gather_object([len(batch.ids) for batch in micro]))
     run.emit(
         kind="started",
@@ -293,7 +294,7 @@ def _started(run: _Run, done: int, micro: Sequence[Any]) -> None:
         ranks=run.accelerator.num_processes,
         device=str(run.accelerator.device),
         dtype=run.settings.dtype,
-        trainable=sum(p.numel() for p in parameters if p.requires_grad),
-        total=sum(p.numel() for p in parameters),
+        trainable=trainable,
+        total=total,
         learning_rates=run.identity["learning_rates"],
     )

@@ -11,8 +11,10 @@ from haiga.training.schedule import learning_rate_factor
 from haiga.training.settings import Settings
 
 
-def adamw(groups: Sequence[Mapping[str, Any]], settings: Settings) -> torch.optim.AdamW:
+def adamw(groups: Sequence[Mapping[str, Any]], settings: Settings) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019) with weight decay on matrices only.
+
+    Paged (Dettmers et al. 2023), its moments are bitsandbytes' and may leave a full GPU.
 
     `groups` are `{"params", "lr", "names"}`; each is split into what decays and what does not, and
     keeps its peak learning rate as "peak" and its parameters' names as "names".
@@ -32,6 +34,13 @@ def adamw(groups: Sequence[Mapping[str, Any]], settings: Settings) -> torch.opti
                         "weight_decay": decay,
                     }
                 )
+    if settings.optimiser == "paged_adamw":
+        from bitsandbytes.optim import PagedAdamW32bit  # for GPUs, and heavy: an extra
+
+        paged: torch.optim.Optimizer = PagedAdamW32bit(
+            split, betas=settings.betas, eps=settings.eps
+        )
+        return paged
     return torch.optim.AdamW(split, betas=settings.betas, eps=settings.eps)
 
 

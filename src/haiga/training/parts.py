@@ -27,8 +27,8 @@ from haiga.models.device import device
 from haiga.models.embeddings import base_of
 from haiga.models.features import encode_pictures
 from haiga.models.fit import load_image_processor, pixels
-from haiga.models.generate import generate
 from haiga.models.pictures import open_picture
+from haiga.models.quantised import in_float32, quantise
 from haiga.models.score import add_score_head, drop_score_head
 from haiga.models.trainable import parameter_groups
 from haiga.recipe.schema import Stage
@@ -36,6 +36,9 @@ from haiga.records import Group
 from haiga.store import fingerprint
 from haiga.training import pairs
 from haiga.training.augment import Crops, vary
+from haiga.training.decode import writer
+from haiga.training.preferences import limited
+from haiga.training.settings import DTYPES
 
 SAMPLES = 4
 TOLERANCE = 1e-3
@@ -85,25 +88,31 @@ def vlm(material: Material) -> Job:
     stage = material.stage
     opened = adapters.load_stage(material.start)
     if stage.adapter is not None:
-        adapter = stage.adapter.model_dump()
-        opened = adapters.attach(opened, **adapter, seed=material.seed)
+        if stage.adapter.quantised is not None:
+            quantise(opened.model, stage.adapter.quantised)
+        lora = stage.adapter.model_dump(exclude={"quantised"})
+        opened = adapters.attach(opened, **lora, seed=material.seed)
     if material.needs & {"answer_rewards", "token_values"}:
         add_score_head(opened.model)
     train, dropped = _rendered(material.train, opened.processor, opened.picture_tokens, stage)
-    held, _ = _rendered(material.validation, opened.processor, opened.picture_tokens, stage)
+    held, left = _rendered(material.validation, opened.processor, opened.picture_tokens, stage)
     parameter_groups(opened.model, stage.trainable)
     opened.model.to(device())  # before the loop does it: features are made here
     scores = "answer_rewards" in material.needs
-    write = _writer(opened, material.validation[:SAMPLES], material.pictures)
+    see = _with_pictures(opened, material, [*train, *held])
+    references = {group.id: group.answers[0].text for group in material.validation}
+    write = writer(
+        opened, held[:SAMPLES], lambda rows: see(rows, -1), references, DTYPES[stage.dtype]
+    )
     return Job(
         model=opened.model,
         train=train,
         validation=held,
-        collate=_with_pictures(opened, material, [*train, *held]),
+        collate=see,
         save=functools.partial(_save, opened, scores),
         sample=None if scores else write,
         first=_compare(material.emit),
-        dropped=dropped,
+        dropped={**dropped, **left},
         vlm=opened,
     )
 
@@ -124,6 +133,7 @@ def language(material: Material) -> Job:
     texts = [group for group in material.train if not group.pictures]
     held = [group for group in material.validation if not group.pictures]
     train, dropped = _rendered(texts, tokenizer, 0, material.stage)
+    validation, left = _rendered(held, tokenizer, 0, material.stage)
 
     def save(folder: Path) -> None:
         model.save_pretrained(folder)
@@ -132,11 +142,11 @@ def language(material: Material) -> Job:
     return Job(
         model=model,
         train=train,
-        validation=_rendered(held, tokenizer, 0, material.stage)[0],
+        validation=validation,
         collate=lambda rows, step: collate(rows, tokenizer.pad_token_id),
         save=save,
         first=_compare(material.emit),
-        dropped=dropped,
+        dropped={**dropped, **left},
     )
 
 
@@ -168,12 +178,8 @@ PARTS: dict[str, Callable[[Material], Job]] = {"vlm": vlm, "language": language,
 def _rendered(
     groups: Sequence[Group], tokenizer: Any, picture_tokens: int, stage: Stage
 ) -> tuple[list[Rendered], dict[str, str]]:
-    chosen = (render(tokenizer, _first(group, stage.answers), picture_tokens) for group in groups)
+    chosen = (render(tokenizer, limited(group, stage.answers), picture_tokens) for group in groups)
     return fit_length(chosen, stage.max_tokens, stage.overflow)
-
-
-def _first(group: Group, answers: int | None) -> Group:
-    return group if answers is None else replace(group, answers=group.answers[:answers])
 
 
 def _pairs(groups: Sequence[Group], tokenizer: Any, length: int) -> list[pairs.Pair]:
@@ -257,7 +263,8 @@ def _compare(emit: Sink) -> Callable[[nn.Module, GroupBatch], None]:
     """The first batch, by the shared prefix and by plain passes; the difference goes to the log."""
 
     def first(model: nn.Module, batch: GroupBatch) -> None:
-        gap = compare(model, batch, batch.features, pixel_values=batch.pixel_values)
+        with in_float32(model):
+            gap = compare(model, batch, batch.features, pixel_values=batch.pixel_values)
         emit({"kind": "shared_prefix", "max_difference": gap, "tolerance": TOLERANCE})
         if not gap <= TOLERANCE:
             raise GuardError(
@@ -267,19 +274,3 @@ def _compare(emit: Sink) -> Callable[[nn.Module, GroupBatch], None]:
             )
 
     return first
-
-
-def _writer(
-    opened: Vlm, groups: Sequence[Group], pictures: Mapping[str, bytes]
-) -> Callable[[nn.Module, int], list[dict[str, Any]]]:
-    """What the model writes now, beside the reference, for a few held-back pictures."""
-
-    def sample(model: nn.Module, step: int) -> list[dict[str, Any]]:
-        views = [[open_picture(pictures[each.id]) for each in group.pictures] for group in groups]
-        texts = generate(opened, [group.prompt for group in groups], views, max_new_tokens=48)
-        return [
-            {"id": group.id, "text": text, "reference": group.answers[0].text}
-            for group, text in zip(groups, texts, strict=True)
-        ]
-
-    return sample

@@ -25,7 +25,8 @@ def two_sided(
 ) -> tuple[list[Group], dict[str, str]]:
     """The groups of `tasks`, each with as many rejected answers as there are, and who was dropped.
 
-    A rejected answer that is equal to a chosen one is left out: it would be pulled both ways.
+    A rejected answer that is equal to a chosen one is left out, under the name of its own: it would
+    be pulled both ways.
 
     Args:
         groups: of all tasks that take part, `rejected` among them where it is one.
@@ -34,7 +35,8 @@ def two_sided(
         seed: decides which picture's answers are mismatched.
 
     Returns:
-        (groups with answers of both kinds, {row id: why it does not take part}).
+        (groups with answers of both kinds, {row id, or one of its answers: why it does not take
+        part}).
     """
     own = [group for group in groups if group.task in tasks]
     others = {_about(group): group for group in groups if group.task == rejected}
@@ -52,6 +54,11 @@ def two_sided(
             pairs = min(len(good), len(kept))
             sides = (*_as(good[:pairs], "chosen"), *_as(kept[:pairs], "rejected"))
             made.append(replace(group, answers=sides))
+            dropped |= {
+                f"{group.id}, rejected answer {at}": "it is equal to a chosen one"
+                for at, answer in enumerate(bad, start=1)
+                if answer.text in texts
+            }
     return made, dropped
 
 
@@ -63,6 +70,15 @@ def one_sided(groups: Sequence[Group]) -> tuple[list[Group], dict[str, str]]:
     kept = [replace(group, answers=tuple(_good(group))) for group in groups]
     dropped = {group.id: "no chosen answer" for group in kept if not group.answers}
     return [group for group in kept if group.answers], dropped
+
+
+def limited(group: Group, most: int | None) -> Group:
+    """The group with at most so many answers of each kind: a pair keeps both its sides."""
+    if most is None:
+        return group
+    kinds = [answer.kind for answer in group.answers]
+    kept = [a for at, a in enumerate(group.answers) if kinds[:at].count(a.kind) < most]
+    return replace(group, answers=tuple(kept))
 
 
 def _sides(
@@ -118,7 +134,9 @@ def _apart(one: Group, other: Group) -> bool:
 
 
 def _about(group: Group) -> tuple[tuple[str, ...], str]:
-    return tuple(picture.id for picture in group.pictures), group.language
+    """What two tasks' groups have in common: the pictures, or the row where there are none."""
+    shown = tuple(picture.id for picture in group.pictures)
+    return shown or (group.id.removesuffix(f"/{group.task}"),), group.language
 
 
 def _as(answers: Sequence[Answer], kind: str) -> list[Answer]:

@@ -32,17 +32,19 @@ def row_key(row: Rendered) -> str:
     return fingerprint([list(row.prefix), answers, list(row.picture_ids)])
 
 
-def model_key(model: Any, dtype: str) -> str:
-    """Digest of the weights that answer without the adapter, and of the dtype that they do it in.
+def model_key(model: Any, dtype: str, eyes: str = "") -> str:
+    """Digest of the weights that answer without the adapter, and of how they do it.
 
-    `dtype` is that of matrix products: what bfloat16 says is not what float32 says.
+    `dtype` is that of matrix products: what bfloat16 says is not what float32 says. `eyes` stands
+    for how pictures reach the tower (`features.cache_key`): cropped, it sees what it does not see
+    padded.
     """
     weights = {
         name.replace(".base_layer.", "."): digest(_bytes(weight))
         for name, weight in base_of(model).named_parameters()
         if ".lora_" not in name
     }
-    return fingerprint([weights, dtype])
+    return fingerprint([weights, dtype, eyes])
 
 
 def known_answers(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from haiga.batches.groups import GroupBatch
 from haiga.batches.render import Rendered
-from haiga.events import Sink
+from haiga.events import Event, Sink
 from haiga.models.assemble import Vlm
 from haiga.models.device import ranks
 from haiga.models.sample import ends_of
@@ -73,6 +73,7 @@ class Policy:
 def batches(policy: Policy) -> Callable[[int], list[GroupBatch]]:
     """step -> this rank's micro-batches: from a new rollout, or from the one being learned from."""
     held: dict[int, list[Written]] = {}
+    policy = replace(policy, emit=_once(policy.emit))
 
     def of_step(step: int) -> list[GroupBatch]:
         number, update = divmod(step, policy.updates)
@@ -82,17 +83,43 @@ def batches(policy: Policy) -> Callable[[int], list[GroupBatch]]:
             held[number] = fresh
         epoch, part = divmod(update, policy.settings.minibatches)
         order = np.random.default_rng([policy.seed, number, epoch]).permutation(len(held[number]))
-        chosen = [held[number][at] for at in order[part :: policy.settings.minibatches]]
+        parts = min(policy.settings.minibatches, _most(policy, number))
+        chosen = [held[number][at] for at in order[part % parts :: parts]]
         return [batch_of(rows, policy.collate) for rows in split(chosen, policy.micro)]
 
     return of_step
 
 
+def _once(emit: Sink) -> Sink:
+    """Says the same words once, however many rollouts they hold for."""
+    told: set[str] = set()
+
+    def sink(event: Event) -> None:
+        text = event.get("text")
+        if text not in told:
+            emit(event)
+        if text is not None:
+            told.add(text)
+
+    return sink
+
+
+def _prompts(policy: Policy, number: int, rank: int) -> Sequence[int]:
+    """The rows that one rank answers in a rollout."""
+    chosen = batch_indices(len(policy.rows), policy.batch, number, policy.seed)
+    return share(chosen, rank, ranks().num_processes)
+
+
+def _most(policy: Policy, number: int) -> int:
+    """Prompts of the first rank, which has no fewer than any other. A last batch may have fewer
+    than there are minibatches: then each is learned from more than once, and no step has none."""
+    return len(_prompts(policy, number, 0))
+
+
 def _roll(policy: Policy, number: int) -> list[Written]:
     """Sample, reward, note, write down."""
     began = time.monotonic()
-    chosen = batch_indices(len(policy.rows), policy.batch, number, policy.seed)
-    own = share(chosen, ranks().process_index, ranks().num_processes)
+    own = _prompts(policy, number, ranks().process_index)
     baseline = Baseline() if number == 0 else last_baseline(_file(policy, number - 1))
     if not own:  # a short batch has rows for the first ranks alone
         write(_file(policy, number), [], [], combine([], policy.parts), baseline)
@@ -235,4 +262,11 @@ def _tell(
         ]
         told["kl"] = sum(apart) / len(apart)
     step = number * policy.updates + 1
+    for part in policy.parts:
+        if part.weight and told[f"unscored/{part.name}"]:
+            text = (
+                f"The reward '{part.name}' cannot score every sample. One that it could not score "
+                "is in no baseline and teaches nothing; rollouts/*.jsonl says of each why."
+            )
+            policy.emit({"kind": "warning", "step": step, "text": text})
     policy.emit({"kind": "rollout", "rollout": number, "step": step, "seconds": seconds, **told})

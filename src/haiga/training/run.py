@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from haiga import events
+from haiga.batches.features import cache_key
 from haiga.errors import DataError
 from haiga.models.device import ranks
 from haiga.models.trainable import parameter_groups, rule_counts
@@ -27,7 +28,7 @@ from haiga.objectives.bind import bind_objective
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Rollout, Stage, Watch
 from haiga.rewards.combine import parts
-from haiga.training import rollout
+from haiga.training import machine, rollout
 from haiga.training.advantage import ADVANTAGES
 from haiga.training.forward import wanted
 from haiga.training.look import looking, watched
@@ -47,9 +48,10 @@ def train_stage(name: str, material: Material, folder: Path) -> str | None:
 
     Raises:
         DataError: no group of the stage's tasks, or none that fits its token limit.
-        TrainingError: a guard stopped it.
+        TrainingError: a guard stopped it, or this machine lacks what it needs.
     """
     stage, first = material.stage, ranks().is_main_process
+    machine.require(name, stage)
     log: events.Sink = silent
     if first:
         log = events.fan_out(events.to_jsonl(folder / "events.jsonl"), material.emit)
@@ -98,8 +100,8 @@ def _rows(name: str, material: Material, job: Job) -> None:
     if not job.train:
         raise DataError(
             f"stage.{name}: no group of the tasks {', '.join(stage.tasks)} is left to train on "
-            f"({len(material.train)} in 04_final, {len(job.dropped)} over max_tokens = "
-            f"{stage.max_tokens})."
+            f"({len(material.train)} had answers of the kinds that it needs; max_tokens = "
+            f"{stage.max_tokens}); each that was dropped is named in events.jsonl."
         )
     rules = [list(each) for each in rule_counts(job.model, stage.trainable)]
     counts = {"groups": len(job.train), "dropped": len(job.dropped), "rules": rules}
@@ -109,24 +111,24 @@ def _rows(name: str, material: Material, job: Job) -> None:
 def _sides(material: Material) -> tuple[Material, dict[str, str]]:
     """The groups with rejected and mismatched answers, where the stage asks for them."""
     stage = material.stage
-    dropped: dict[str, str] = {}
     train, held = list(material.train), list(material.validation)
     if stage.rejected is not None:
         train, dropped = two_sided(train, stage.rejected, stage.tasks, material.seed)
-        held, _ = two_sided(held, stage.rejected, stage.tasks, material.seed)
+        held, left = two_sided(held, stage.rejected, stage.tasks, material.seed)
     else:
         train, dropped = one_sided(train)
-        held, _ = one_sided(held)
+        held, left = one_sided(held)
     if stage.mismatched:
         train, held = (with_mismatched(groups, material.seed) for groups in (train, held))
-    return replace(material, train=train, validation=held), dropped
+    return replace(material, train=train, validation=held), {**dropped, **left}
 
 
 def _with_references(job: Job, material: Material) -> Job:
     """The job whose batches carry what the starting model says of their answers."""
     stage = material.stage
     rows = [*job.train, *job.validation]
-    file = material.references / f"{model_key(job.model, stage.dtype)}.jsonl"
+    eyes = cache_key(job.vlm) if job.vlm else ""
+    file = material.references / f"{model_key(job.model, stage.dtype, eyes)}.jsonl"
     with ranks().main_process_first():
         known = known_answers(
             job.model,
@@ -184,6 +186,7 @@ def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
         weight_decay=stage.weight_decay,
         betas=(0.9, stage.beta2),
         max_grad_norm=stage.clip,
+        optimiser=stage.optimiser,
         gradient_checkpointing=stage.checkpointing,
         validate_every=stage.validate_every or math.ceil(steps / 8),
         sample_every=stage.sample_every or math.ceil(steps / 4),

@@ -28,6 +28,7 @@ class Settings:
     """The learning rate that the cosine falls to."""
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
+    optimiser: Literal["adamw", "paged_adamw"] = "adamw"
     weight_decay: float = 0.0
     """On matrices only: norms and biases have nothing to decay to."""
     max_grad_norm: float | None = 1.0

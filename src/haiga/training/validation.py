@@ -71,7 +71,7 @@ class History:
         return [sentence for sentence in found if sentence]
 
 
-def evaluate(forward: Forward, objective: Objective, batches: Iterable[Any]) -> Sums:
+def evaluate(forward: Forward, objective: Objective, batches: Iterable[Any], step: int) -> Sums:
     """Sums of loss and metrics over micro-batches, without gradients and without dropout.
 
     An objective over a whole batch is computed within each micro-batch, so that its value depends
@@ -79,6 +79,7 @@ def evaluate(forward: Forward, objective: Objective, batches: Iterable[Any]) -> 
 
     Raises:
         DataError: when there is nothing to validate on.
+        GuardError: at a loss or metric that is not finite, after `step` steps.
     """
     sums = Sums()
     training = forward.training
@@ -86,7 +87,7 @@ def evaluate(forward: Forward, objective: Objective, batches: Iterable[Any]) -> 
     with torch.no_grad():
         for batch in batches:
             loss = objective.function(**forward(batch))
-            sums.add(float(loss.total), float(loss.count), loss.metrics)
+            sums.note(loss, step, batch.ids, "validation's ")
     forward.train(training)
     sums = over_ranks(sums)
     if not sums.count:
