@@ -146,7 +146,8 @@ def _source_option(recipe: Recipe, name: str) -> Any:
 def _model_faults(recipe: Recipe) -> Iterator[str | None]:
     section = recipe.model
     names = {"model.tower": section.tower, "model.language_model": section.language_model}
-    if FRESH in names.values() and len(set(names.values())) > 1:
+    decoder = section.design == "cross_attention" and section.tower != FRESH
+    if FRESH in names.values() and len(set(names.values())) > 1 and not decoder:
         yield f"model: {FRESH!r} makes both models; give it as tower and as language_model"
     for path, name in names.items():
         if name != FRESH:
@@ -190,6 +191,10 @@ def _paper_faults(recipe: Recipe) -> Iterator[str | None]:
     from haiga.pipeline import learned, learning
     from haiga.pipeline import plan as paper
 
+    fault = paper.design_fault(recipe.model)
+    if fault:
+        yield fault
+        return
     lacking = [
         fault for name, stage in recipe.stage.items() for fault in learning.faults(name, stage)
     ]
