@@ -73,7 +73,12 @@ def together(base: Any, rows: Rows) -> list[list[int]]:
 def choose(
     rows: Rows, features: Float[Tensor, "P T D"] | None, chosen: list[int]
 ) -> tuple[Chosen, Float[Tensor, "P T D"] | None]:
-    """Some rows of a batch, with the features of their pictures."""
+    """Some rows of a batch, with the features of their pictures.
+
+    Raises:
+        PlaceholderError: the batch has other features than pictures.
+    """
+    check_features(rows, features)
     picked = Chosen(
         tuple(rows.ids[at] for at in chosen),
         rows.input_ids[chosen],

@@ -54,7 +54,7 @@ def plan(recipe: Recipe, stages: Collection[str] | None = None) -> Plan:
 
 
 def design_fault(model: Model) -> str | None:
-    """What is wrong with the design, or with the picture's place, which it needs or has no use for."""
+    """What is wrong with the design, or with the picture's place in it."""
     design = DESIGNS.get(model.design)
     if design is None:
         near = did_you_mean(model.design, DESIGNS)

@@ -176,5 +176,6 @@ def decoder_config() -> GPT2Config:
         n_layer=4,
         n_head=4,
         n_positions=256,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's own function, in one product
         initializer_range=0.06,  # see language_config
     )
