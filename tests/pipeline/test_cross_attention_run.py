@@ -4,16 +4,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 import tiny
 import tiny_runs
-from haiga import events
+from haiga import events, store
+from haiga.batches.groups import collate
+from haiga.batches.render import render
 from haiga.errors import RecipeError
+from haiga.models.adapters import load_stage
+from haiga.models.branches import token_logps
+from haiga.models.features import encode_pictures
+from haiga.models.pictures import open_picture
 from haiga.pipeline.check import check
 from haiga.recipe.load import load
+from haiga.training import loop
+from haiga.training.written import sampled
 
 RECIPE = """
 name = "looks"
@@ -113,20 +124,52 @@ def test_pictures_are_encoded_once_for_all_stages(home):
 
 
 def test_the_reference_is_the_model_that_the_stage_starts_from(home):
-    rollouts = [
-        event
-        for event in events.read(home / "runs/looks/stages/rl/events.jsonl")
-        if event["kind"] == "rollout"
-    ]
-    first, later = (
-        json.loads(line)["columns"]
-        for number in (0, 1)
-        for line in (home / f"runs/looks/stages/rl/rollouts/{number:06d}.jsonl")
-        .read_text()
-        .splitlines()[1:2]
+    """Everything learns in this stage, so no adapter can be switched off."""
+    run = home / "runs/looks"
+    _, line, *_ = (run / "stages/rl/rollouts/000001.jsonl").read_text().splitlines()
+    noted = json.loads(line)
+    final = run / "data/04_final"
+    groups = {each.id: each for each in store.read_groups(final, "train", ["haiku", "noir"])}
+    group, found = groups[noted["row"]], {}
+    shown = [open_picture(store.FinalPictures(final)[each.id]) for each in group.pictures]
+    for stage in ("sft", "rl"):
+        vlm = load_stage(run / "stages" / stage / "model")
+        row = sampled(render(vlm.processor, group, 0), noted["ids"])
+        batch = collate([row], vlm.tokenizer.pad_token_id)
+        with torch.no_grad():
+            found[stage] = token_logps(vlm.model, batch, encode_pictures(vlm, shown))
+    reference = torch.tensor(
+        [value for own in noted["columns"]["ref_token_logps"] for value in own]
     )
-    assert rollouts[0]["reward/style"] >= 0
-    assert first.keys() == later.keys() >= {"ref_token_logps"}
+    assert (found["sft"] - reference).abs().max() <= 1e-5
+    assert (found["rl"] - reference).abs().max() > 1e-3
+
+
+def test_a_policy_that_was_stopped_goes_on_to_the_bit(home, tmp_path, monkeypatch):
+    whole, stopped = (shutil.copytree(home, tmp_path / name) for name in ("whole", "stopped"))
+    words = ["train", "recipe.toml", "--set", "stage.rl.steps=4", "--set", "stage.rl.save_every=1"]
+    steps, stepped = [], loop._stepped
+
+    def stopping(*given):
+        stepped(*given)
+        steps.append(given)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_stepped", stopping)
+        assert tiny_runs.haiga(stopped, *words, "--rebuild").code == 130
+    for each in (whole, stopped):
+        said = tiny_runs.haiga(each, *words, "--rebuild")
+        assert said.code == 0, said.err
+    log = events.read(stopped / "runs/looks/stages/rl/events.jsonl")
+    assert 0 < [each for each in log if each["kind"] == "started"][-1]["resumed_from"] < 4
+    found, wanted = (
+        tiny_runs.files(each / "runs/looks/stages/rl/model") for each in (stopped, whole)
+    )
+    assert {name: data for name, (_, data) in found.items()} == {
+        name: data for name, (_, data) in wanted.items()
+    }
 
 
 def test_dpo_starts_at_ln_2(home):
@@ -142,16 +185,13 @@ def test_a_second_run_does_nothing(home):
 
 
 def test_the_model_writes_and_is_exported(home, tmp_path):
-    from PIL import Image
-
     Image.new("RGB", (50, 40), "red").save(tmp_path / "red.png")
-    said = tiny_runs.haiga(home, "write", "runs/looks/stages/rl", str(tmp_path / "red.png"))
+    picture, stage = str(tmp_path / "red.png"), "runs/looks/stages/adapted"
+    said = tiny_runs.haiga(home, "write", stage, picture)
     assert said.code == 0, said.err
-    assert str(tmp_path / "red.png") in said.out
-    said = tiny_runs.haiga(home, "export", "runs/looks/stages/adapted", str(tmp_path / "out"))
-    assert said.code == 0, said.err
-    again = tiny_runs.haiga(home, "write", str(tmp_path / "out"), str(tmp_path / "red.png"))
-    assert again.code == 0, again.err
+    exported = tiny_runs.haiga(home, "export", stage, str(tmp_path / "out"))
+    assert exported.code == 0, exported.err
+    assert tiny_runs.haiga(home, "write", str(tmp_path / "out"), picture) == said
 
 
 @pytest.mark.parametrize(

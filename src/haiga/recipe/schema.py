@@ -83,8 +83,7 @@ class Critic(_Section):
 
 
 class Model(_Section):
-    """The two checkpoints that are joined, and how: a LLaVA needs an image_token as the place of a
-    picture among the words, cross_attention none."""
+    """The two checkpoints that are joined, and how; image_token: a picture's place in a llava."""
 
     design: Word = "llava"
     tower: str
