@@ -23,15 +23,16 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration, TrainerCa
 
 from haiga.batches.groups import collate
 from haiga.batches.render import render
-from haiga.models.designs import DESIGNS
 from haiga.models.branches import unshared
+from haiga.models.designs import DESIGNS
 from haiga.models.fit import pixels
 from haiga.objectives.bind import bind_objective
 from haiga.records import Group, message_to_dict
 from haiga.training.order import batch_indices
 
 Clock = Callable[[], tuple[float, ...]]
-LORA = {"r": RANK, "lora_alpha": ALPHA, "target_modules": DESIGNS["llava"].targets, "task_type": "CAUSAL_LM"}
+TARGETS = DESIGNS["llava"].targets
+LORA = {"r": RANK, "lora_alpha": ALPHA, "target_modules": TARGETS, "task_type": "CAUSAL_LM"}
 COMMON = {
     "use_cpu": True,
     "bf16": False,
