@@ -91,20 +91,32 @@ def hidden_states(
         mask, positions = as_attended(base, branch_mask(batch.segments)), batch.position_ids
     if features is None and pixel_values is not None:
         features = tower_features(base, pixel_values)
-    parts, found = together(base, batch), []
+    parts = together(base, batch)
+    if len(parts) == 1:
+        return _read(base, enter(base, batch, features), mask, positions)
+    found = []
     for rows in parts:
-        picked, seen = (batch, features) if len(parts) == 1 else choose(batch, features, rows)
-        output = body_of(base)(
-            **enter(base, picked, seen),
-            attention_mask=None if mask is None else mask[rows],
-            position_ids=None if positions is None else positions[rows],
-            use_cache=False,
+        entered = enter(base, *choose(batch, features, rows))
+        found.append(
+            _read(
+                base,
+                entered,
+                None if mask is None else mask[rows],
+                None if positions is None else positions[rows],
+            )
         )
-        found.append(output.last_hidden_state)
-    if len(found) == 1:
-        return found[0]
     order = torch.tensor([at for rows in parts for at in rows], device=found[0].device)
     return torch.cat(found)[order.argsort()]
+
+
+def _read(
+    base: Any,
+    entered: dict[str, Tensor],
+    mask: Tensor | None,
+    positions: Int[Tensor, "B L"] | None,
+) -> Float[Tensor, "B L H"]:
+    output = body_of(base)(**entered, attention_mask=mask, position_ids=positions, use_cache=False)
+    return output.last_hidden_state
 
 
 def as_attended(base: Any, seen: Bool[Tensor, "B 1 Q K"]) -> Tensor:
