@@ -18,7 +18,7 @@ from haiga.batches.features import cache_key
 from haiga.batches.groups import GroupBatch, collate
 from haiga.batches.render import Branch, Rendered, render
 from haiga.errors import ModelError, PlaceholderError, TooLongError
-from haiga.models import adapters
+from haiga.models import adapters, attention
 from haiga.models.assemble import Vlm, assemble, load
 from haiga.models.branches import compare, plain_logps, token_logps, unshared
 from haiga.models.embeddings import tower_features
@@ -413,3 +413,18 @@ def test_a_template_that_begins_with_nothing_of_its_own(tmp_path):
     (decoder / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
     with pytest.raises(ModelError, match="begin with one token of its own"):
         assemble(tower, decoder, design="cross_attention")
+
+
+def test_trap_looking_is_not_causal_in_bfloat16_either(one):
+    """Attention by plain products, which training under autocast takes, with no mask to tell."""
+    batch, images = ragged(counts=(1, 1, 1)), views(3)
+    found = {}
+    for name in (attention.NAME, "sdpa"):
+        one.model.set_attn_implementation({"decoder": name})
+        assert one.model.decoder.transformer.h[0].crossattention.config._attn_implementation == name
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            found[name] = token_logps(one.model, batch, pixel_values=images)
+    with torch.no_grad():
+        truth = token_logps(one.model, batch, pixel_values=images)
+    apart = {name: float((logps - truth).square().mean().sqrt()) for name, logps in found.items()}
+    assert apart[attention.NAME] <= 2 * apart["sdpa"]
