@@ -203,6 +203,7 @@ def test_the_model_writes_and_is_exported(home, tmp_path):
         ("model.language_model=world:language", "model: A model of model_type 'qwen2' is no GPT-2"),
         ("model.tower=world:language", "model: A model of model_type 'qwen2' is no vision tower"),
         ("stage.sft.trainable.0.0=.*vision_tower.*", "stage.sft: The rule '.*vision_tower.*' matches no parameter of the model"),
+        ("stage.adapted.adapter.quantised={}", "stage.adapted: The language model of this VisionEncoderDecoderModel has no linear layers"),
         ("evaluate.max_new_tokens=256", "evaluate.max_new_tokens: 256 and a picture of 0 do not fit in the language model's 256 positions"),
     ],
 )  # fmt: skip
