@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoTokenizer, VisionEncoderDecoderModel
 from transformers.modeling_outputs import BaseModelOutput
@@ -355,6 +356,22 @@ def test_equal_widths_need_no_projection(tmp_path):
     vlm = joined(tmp_path, width=tiny.VISION_WIDTH)
     assert not hasattr(vlm.model, "enc_to_dec_proj")
     assert compare(vlm.model, ragged(), pixel_values=views(3)) <= 1e-5
+
+
+def test_a_vit_without_the_pooler_that_nobody_reads(tmp_path):
+    tower, decoder = tiny.tiny_tower(tmp_path / "t", "vit"), tiny.tiny_gpt2(tmp_path / "d")
+    whole = assemble(tower, decoder, design="cross_attention")
+    weights = load_file(tower / "model.safetensors")
+    kept = {name: weight for name, weight in weights.items() if "pooler" not in name}
+    assert len(weights) - len(kept) == 2
+    save_file(kept, tower / "model.safetensors", {"format": "pt"})
+    without = assemble(tower, decoder, design="cross_attention")
+    assert not without.model.encoder.pooler.dense.weight.any()
+    assert torch.equal(encode_pictures(without, [RED]), encode_pictures(whole, [RED]))
+    kept.pop("layernorm.weight")
+    save_file(kept, tower / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match="lacks 1 weights .*layernorm"):
+        assemble(tower, decoder, design="cross_attention")
 
 
 @pytest.mark.parametrize("learning", ["adapter", "whole"])

@@ -126,7 +126,7 @@ def _tower(design: Design, tower: str | Path, fit: str, dtype: torch.dtype) -> t
     # A dual encoder's text half and the pooling head are left out on purpose.
     logging.set_verbosity_error()
     try:
-        eyes = whole(AutoModel, tower, config=config, dtype=dtype)
+        eyes = whole(AutoModel, tower, design.unread, config=config, dtype=dtype)
     finally:
         logging.set_verbosity(verbosity)
     return eyes, fits.image_processor(processor, config.image_size, fit)

@@ -80,6 +80,8 @@ class Design:
     """Logits of one row by the model's own forward, given features or pixels."""
     half: Callable[[Any], Any]
     """The config of a tower's vision half, from that of a tower alone or of a dual encoder."""
+    unread: str
+    """A pattern of a tower's weights that the design does not read, and a checkpoint may lack."""
     positions: Callable[[Any], int]
     """Positions that a picture takes in a sequence, from the config of a vision half."""
     config: Callable[[Any, Any, int], Any]

@@ -248,6 +248,7 @@ CROSS_ATTENTION: Final = Design(
     enter=enter,
     plain=plain,
     half=half,
+    unread=r"pooler\..*",  # a ViT's; one that was trained to tell classes apart comes without
     positions=lambda eyes: 0,
     config=config_of,
     kind=VisionEncoderDecoderModel,

@@ -280,6 +280,7 @@ LLAVA: Final = Design(
     enter=enter,
     plain=plain,
     half=families.vision_config,
+    unread="",
     positions=families.picture_tokens,
     config=config_of,
     kind=LlavaForConditionalGeneration,
