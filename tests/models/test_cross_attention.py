@@ -370,7 +370,7 @@ def test_a_vit_without_the_pooler_that_nobody_reads(tmp_path):
     assert torch.equal(encode_pictures(without, [RED]), encode_pictures(whole, [RED]))
     kept.pop("layernorm.weight")
     save_file(kept, tower / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ModelError, match="lacks 1 weights .*layernorm"):
+    with pytest.raises(ModelError, match=r"lacks 1 weights .*layernorm"):
         assemble(tower, decoder, design="cross_attention")
 
 
