@@ -23,14 +23,15 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration, TrainerCa
 
 from haiga.batches.groups import collate
 from haiga.batches.render import render
-from haiga.models.adapters import TARGETS
 from haiga.models.branches import unshared
+from haiga.models.designs import DESIGNS
 from haiga.models.fit import pixels
 from haiga.objectives.bind import bind_objective
 from haiga.records import Group, message_to_dict
 from haiga.training.order import batch_indices
 
 Clock = Callable[[], tuple[float, ...]]
+TARGETS = DESIGNS["llava"].targets
 LORA = {"r": RANK, "lora_alpha": ALPHA, "target_modules": TARGETS, "task_type": "CAUSAL_LM"}
 COMMON = {
     "use_cpu": True,

@@ -15,12 +15,18 @@ from transformers import (
     CLIPImageProcessorPil,
     CLIPVisionConfig,
     CLIPVisionModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPT2Tokenizer,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen2Tokenizer,
     SiglipImageProcessorPil,
     SiglipVisionConfig,
     SiglipVisionModel,
+    ViTConfig,
+    ViTImageProcessorPil,
+    ViTModel,
 )
 
 PATCHES = 16
@@ -57,7 +63,7 @@ _SHAPE = {
 
 
 def tiny_tower(folder: Path, family: str = "siglip", seed: int = 0) -> Path:
-    """Save a random vision tower of `family` ("siglip" or "clip") with its image processor."""
+    """Save a random vision tower of `family` (siglip, clip or vit) with its image processor."""
     torch.manual_seed(seed)
     if family == "siglip":
         model = SiglipVisionModel(SiglipVisionConfig(**_SHAPE))
@@ -67,6 +73,9 @@ def tiny_tower(folder: Path, family: str = "siglip", seed: int = 0) -> Path:
         processor = CLIPImageProcessorPil(
             size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
         )
+    elif family == "vit":
+        model = ViTModel(ViTConfig(**_SHAPE))
+        processor = ViTImageProcessorPil(size={"height": 32, "width": 32})
     else:
         raise ValueError(f"no tiny tower of family {family!r}")
     _spread(model)
@@ -109,6 +118,33 @@ def tiny_language_model(folder: Path, seed: int = 1, tied: bool = True) -> Path:
         pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
     )
     model = Qwen2ForCausalLM(config)
+    _spread(model)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_gpt2(folder: Path, width: int = TEXT_WIDTH, chat: bool = True) -> Path:
+    """Save a random GPT-2 (2 layers, 4 heads, dropout as in GPT-2) with `tiny_tokenizer`.
+
+    Without `chat` its tokenizer is as GPT-2's: one token begins and ends a text, none pads.
+    """
+    torch.manual_seed(3)
+    tokenizer = tiny_tokenizer()
+    if not chat:
+        vocabulary = tokenizer.get_vocab()
+        words = {word: at for word, at in vocabulary.items() if not word.startswith("<|")}
+        tokenizer = GPT2Tokenizer(vocab=words | {"<|endoftext|>": len(words)}, merges=[])
+    model = GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=VOCABULARY,
+            n_embd=width,
+            n_layer=2,
+            n_head=4,
+            bos_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"),
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )
     _spread(model)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

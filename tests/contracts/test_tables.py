@@ -11,6 +11,7 @@ import pytest
 from haiga.curation import captions, pictures
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.conditions import CONDITIONS
+from haiga.models.designs import DESIGNS
 from haiga.models.families import FAMILIES
 from haiga.objectives import OBJECTIVES
 from haiga.recipe.bind import options
@@ -35,6 +36,7 @@ TABLES: dict[str, Mapping[str, Any]] = {
     **FUNCTIONS,
     "CONDITIONS": CONDITIONS,
     "CHECKS": CHECKS,
+    "DESIGNS": DESIGNS,
     "FAMILIES": FAMILIES,
     "POETS": POETS,
 }

@@ -20,6 +20,11 @@ TOWERS = {
     "openai/clip-vit-large-patch14": (427_616_513, 256),
     "openai/clip-vit-large-patch14-336": (427_944_193, 576),
 }
+WITHOUT_PLACES = {
+    "google/vit-base-patch16-224-in21k": 86_389_248,
+    "openai-community/gpt2": 124_439_808,
+}
+"""Of the design cross_attention."""
 
 
 def _parameters(auto, config):
@@ -31,7 +36,7 @@ def _parameters(auto, config):
 
 
 def test_every_shipped_name_is_checked():
-    assert known.names() == sorted([*LANGUAGE_MODELS, *TOWERS])
+    assert known.names() == sorted([*LANGUAGE_MODELS, *TOWERS, *WITHOUT_PLACES])
 
 
 @pytest.mark.parametrize(("name", "expected"), LANGUAGE_MODELS.items())
@@ -46,6 +51,12 @@ def test_language_models(name, expected):
 def test_towers(name, expected):
     config = known.config(name)
     assert (_parameters(AutoModel, config), picture_tokens(config)) == expected
+
+
+@pytest.mark.parametrize(("name", "expected"), WITHOUT_PLACES.items())
+def test_a_tower_and_a_decoder_without_places(name, expected):
+    auto = AutoModelForCausalLM if "gpt2" in name else AutoModel
+    assert _parameters(auto, known.config(name)) == expected
 
 
 def test_a_local_folder(siglip_tower, tmp_path):

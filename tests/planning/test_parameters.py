@@ -51,6 +51,33 @@ def test_a_clip_tower_has_no_head_to_leave_out():
     assert result.stages == ()
 
 
+def test_vit_and_gpt2():
+    look = StageShape(None, [(".*(crossattention|ln_cross_attn).*", 1e-4), (".*", "frozen")])
+    adapted = StageShape({"r": 8, "alpha": 16}, [(".*lora_.*", 1e-4), (".*", "frozen")])
+    tower = known.config("google/vit-base-patch16-224-in21k")
+    decoder = known.config("openai-community/gpt2")
+    counted = plan(tower, decoder, {"look": look, "adapted": adapted}, "cross_attention")
+    assert (counted.tower, counted.language_model) == (86_389_248, 124_439_808)
+    # In each of 12 layers: a norm, queries, keys and values, and the way out; equal widths.
+    layer = 2 * 768 + (768 + 1) * 768 + (768 + 1) * 2 * 768 + (768 + 1) * 768
+    assert counted.projector == 12 * layer == 28_366_848
+    assert counted.total == 239_195_904
+    assert (counted.joint, counted.picture_tokens, counted.unused_head) == ("cross-attention", 0, 0)
+    assert counted.stages[0].trainable == 28_366_848
+    # r (in + out) of GPT-2's four products.
+    sides = (768 + 2304) + (768 + 768) + 2 * (768 + 3072)
+    assert counted.stages[1].trainable == 8 * sides * 12
+
+
+def test_a_tower_of_another_kind_is_no_llavas():
+    with pytest.raises(ModelError, match="No vision family is known for model_type 'vit'"):
+        plan(
+            known.config("google/vit-base-patch16-224-in21k"),
+            known.config("Qwen/Qwen2.5-0.5B-Instruct"),
+            {},
+        )
+
+
 def test_rules_are_checked_on_paper():
     tower = known.config("google/siglip-base-patch16-224")
     with pytest.raises(ModelError, match="matches no parameter"):

@@ -27,6 +27,7 @@ from PIL import Image
 from torch import Tensor
 
 from haiga.errors import DataError, StoreError
+from haiga.models.designs import seeing
 from haiga.models.embeddings import base_of
 from haiga.models.pictures import open_picture
 from haiga.store import digest, fingerprint, write_atomically
@@ -151,20 +152,20 @@ class Features:
 def cache_key(vlm: Any) -> str:
     """Digest of all that decides a picture's features: tower weights, their use, preprocessing.
 
-    `vlm` has a `model` and a `processor`. Neither the projector nor the language model changes it.
+    `vlm` has a `model` and a `processor`. Neither the bridge nor the language model changes it.
     """
     base = base_of(vlm.model)
+    design = seeing(base)
     weights = {
         name: [str(weight.dtype), list(weight.shape), digest(_bytes(weight))]
-        for name, weight in base.model.vision_tower.state_dict().items()
+        for name, weight in design.tower(base).state_dict().items()
     }
-    config = base.config
+    sees = dict(design.sees(base.config))
     return fingerprint(
         {
             "weights": weights,
-            "tower": _lasting(config.vision_config.to_dict()),
-            "layer": config.vision_feature_layer,
-            "strategy": config.vision_feature_select_strategy,
+            **sees,
+            "tower": _lasting(sees["tower"].to_dict()),
             "preprocessing": _lasting(vlm.processor.image_processor.to_dict()),
         }
     )

@@ -45,7 +45,8 @@ class Rendered:
 def render(tokenizer: Any, group: Group, image_tokens: int | Sequence[int]) -> Rendered:
     """Token ids of a group by the chat template of a tokenizer, or of a whole processor.
 
-    `image_tokens` is the number of feature positions of a picture, one for all or one for each.
+    `image_tokens` is the number of feature positions of a picture, one for all or one for each; 0
+    where pictures stand beside the words and the template writes no place for them.
     The loss falls on assistant turns only, also when an answer has user turns in between; the
     closing marker of a turn is learned, the line break after it is not.
 
@@ -53,13 +54,14 @@ def render(tokenizer: Any, group: Group, image_tokens: int | Sequence[int]) -> R
     DataError where there are more than `records.MAX_PICTURES`, where a text holds a control token,
     or where the template rewrites earlier turns.
     """
-    image_token = image_token_of(tokenizer) if group.pictures or _images(group.prompt) else None
+    placed = image_tokens != 0 and bool(group.pictures or _images(group.prompt))
+    image_token = image_token_of(tokenizer) if placed else None
     _check_row(tokenizer, group, image_token)
     sizes = _sizes(group, image_tokens)
     prompt = _template(tokenizer, group.prompt, open_turn=True)
     prefix = _tokens(tokenizer, prompt)[0]
     places = sum(id == _image_id(tokenizer, image_token) for id in prefix)
-    if places != len(group.pictures):
+    if placed and places != len(group.pictures):
         raise PlaceholderError(
             f"Row {group.id}: the chat template wrote {places} picture places for "
             f"{len(group.pictures)} pictures. Use a template that writes one for each image part."

@@ -2,13 +2,14 @@
 
 A model is moved to the accelerator, where there is one, when it is asked.
 
-The random projector is the control of the haiku study: the adapter is off and the projector is
-drawn anew, each of its tensors at the norm that training gave it. The model then gets as much
-signal as before, and none of it means anything.
+The random projector is the control of the haiku study: the adapter is off and the projector (or
+the cross-attention that stands in its place) is drawn anew, each of its tensors at the norm that
+training gave it. The model then gets as much signal as before, and none of it means anything.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -19,8 +20,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from haiga.errors import ModelError
 from haiga.evaluation.conditions import Item, images
-from haiga.models.assemble import PROJECTOR, Vlm
+from haiga.models.assemble import Vlm
 from haiga.models.device import device
+from haiga.models.embeddings import base_of
 from haiga.models.generate import generate, generate_text
 
 
@@ -61,8 +63,8 @@ def text_answerer(folder: Path, **decoding: Any) -> Callable[[list[Item]], list[
 
 
 def projector_norms(vlm: Vlm) -> dict[str, float]:
-    """The Euclidean norm of each of the projector's tensors, by its name in the projector."""
-    return {name: float(tensor.detach().float().norm()) for name, tensor in _projector(vlm).items()}
+    """The Euclidean norm of each of the projector's tensors, by its name in the model."""
+    return {name: float(tensor.detach().float().norm()) for name, tensor in _bridge(vlm).items()}
 
 
 def random_projector(vlm: Vlm, norms: Mapping[str, float], *, seed: int = 0) -> Vlm:
@@ -76,7 +78,7 @@ def random_projector(vlm: Vlm, norms: Mapping[str, float], *, seed: int = 0) -> 
     Raises:
         ModelError: the two projectors differ in their tensors.
     """
-    own = _projector(vlm)
+    own = _bridge(vlm)
     if set(own) != set(norms):
         odd = ", ".join(sorted(set(own) ^ set(norms)))
         raise ModelError(f"The projectors do not fit: only one of them has {odd}.")
@@ -88,13 +90,11 @@ def random_projector(vlm: Vlm, norms: Mapping[str, float], *, seed: int = 0) -> 
     return vlm
 
 
-def _projector(vlm: Vlm) -> dict[str, torch.Tensor]:
-    """The projector's parameters by the end of their names, below an adapter too."""
+def _bridge(vlm: Vlm) -> dict[str, torch.Tensor]:
+    """The parameters between tower and language model by name, below an adapter too."""
     found = {
-        name.split(f"{PROJECTOR}.", 1)[1].replace("base_layer.", ""): parameter
-        for name, parameter in vlm.model.named_parameters()
-        if f"{PROJECTOR}." in name and ".lora_" not in name
+        name.replace(".base_layer.", "."): parameter
+        for name, parameter in base_of(vlm.model).named_parameters()
+        if ".lora_" not in name
     }
-    if not found:
-        raise ModelError(f"This {type(vlm.model).__name__} has no projector ('{PROJECTOR}').")
-    return found
+    return {name: each for name, each in found.items() if re.fullmatch(vlm.design.bridge, name)}

@@ -3,7 +3,7 @@
 A stage's folder holds what the stage changed, and the relative path of what it started from:
 
     adapter_config.json, adapter_model.safetensors    a standard PEFT adapter, where there is one
-    projector.safetensors                             always
+    projector.safetensors                             always: what lies between tower and words
     weights.safetensors                               other weights that the stage trained
     base.json                                         {"base": "../../align/model"}
 
@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 from peft import (
@@ -32,13 +34,11 @@ from torch import Tensor, nn
 
 from haiga.errors import ModelError
 from haiga.models import assemble, lora
-from haiga.models.assemble import PROJECTOR, Vlm
+from haiga.models.assemble import Vlm
 from haiga.models.checkpoint import save_checkpoint
+from haiga.models.embeddings import base_of
 from haiga.models.score import SCORE, add_score_head
 from haiga.models.weights import read_file, readable, same, save_and_compare
-
-TARGETS: Final = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-"""The language model only: short names would reach into the tower, whose layers share them."""
 
 ADAPTER, PROJECTION, WEIGHTS, BASE = (
     "adapter_model.safetensors",
@@ -59,7 +59,8 @@ def attach(
     """A new adapter of rank `r`, which changes nothing yet (its B is 0); the rest is frozen.
 
     An adapter that is already there is merged first. `targets` is a regular expression for whole
-    module names. The model is changed in place and wrapped in a PeftModel.
+    module names; None is the design's choice. The model is changed in place and wrapped in a
+    PeftModel.
 
     Raises:
         ModelError: `targets` matches no linear layer of the model.
@@ -69,13 +70,15 @@ def attach(
         r=r,
         lora_alpha=alpha,  # type: ignore[arg-type]
         lora_dropout=dropout,
-        target_modules=targets or TARGETS,
-        task_type="CAUSAL_LM",
+        target_modules=targets or vlm.design.targets,
+        task_type=vlm.design.task_type,
     )
     if not getattr(vlm.model, "is_loaded_in_4bit", False):  # whose layers are linear ones, too
         config._register_custom_module({nn.Linear: lora.Linear})
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
         torch.manual_seed(seed)
+        # GPT-2's products are Conv1D, whose weights lie the other way: PEFT sees it, and says so.
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
         try:
             return replace(vlm, model=get_peft_model(vlm.model, config))
         except ValueError as error:
@@ -133,10 +136,9 @@ def save(vlm: Vlm, folder: Path, base: Path | None = None) -> None:
         state = get_peft_model_state_dict(vlm.model, save_embedding_layers=False)
         save_and_compare(folder / ADAPTER, state)
         _write_config(config, folder, base)
-    parts = _parts(vlm.model)
-    save_and_compare(folder / PROJECTION, parts[PROJECTION])
-    if parts[WEIGHTS]:
-        save_and_compare(folder / WEIGHTS, parts[WEIGHTS])
+    for name, tensors in _parts(vlm).items():
+        if tensors:
+            save_and_compare(folder / name, tensors)
     relative = Path(os.path.relpath(base.resolve(), folder.resolve())).as_posix()
     (folder / BASE).write_text(json.dumps({"base": relative}) + "\n", encoding="utf-8")
 
@@ -203,13 +205,12 @@ def load_stage(folder: Path, dtype: torch.dtype | None = None) -> Vlm:
     return replace(vlm, origin=folder)
 
 
-def _parts(model: Any) -> dict[str, dict[str, Tensor]]:
-    """The projector's and the other trained weights of the model below the adapter, by name."""
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
+def _parts(vlm: Vlm) -> dict[str, dict[str, Tensor]]:
+    """The bridge's and the other trained weights of the model below the adapter, file by file."""
     parts: dict[str, dict[str, Tensor]] = {PROJECTION: {}, WEIGHTS: {}}
-    for name, parameter in base.named_parameters():
+    for name, parameter in base_of(vlm.model).named_parameters():
         plain = name.replace(".base_layer.", ".")
-        if f".{PROJECTOR}." in name:
+        if re.fullmatch(vlm.design.bridge, plain) and ".lora_" not in name:
             parts[PROJECTION][plain] = parameter
         elif parameter.requires_grad and ".lora_" not in name:
             parts[WEIGHTS][plain] = parameter

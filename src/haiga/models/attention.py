@@ -52,7 +52,8 @@ def attend(
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **rest
         )
-    if attention_mask is None and query.shape[2] > 1:
+    # As torch's: only a layer that looks back at its own words is causal without a mask.
+    if attention_mask is None and query.shape[2] > 1 and getattr(module, "is_causal", True):
         attention_mask = query.new_ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     with torch.autocast("cpu", enabled=False):

@@ -18,7 +18,18 @@ from torch import Tensor
 
 from haiga.errors import ModelError
 from haiga.models import attention
-from haiga.models.embeddings import Branches, base_of, body_of, embed, is_llava, own_dtype
+from haiga.models.designs import design_of
+from haiga.models.designs.base import Chosen, check_features
+from haiga.models.embeddings import (
+    Branches,
+    base_of,
+    body_of,
+    choose,
+    enter,
+    pictures_of,
+    together,
+    tower_features,
+)
 from haiga.models.head import target_logps
 
 SHARING = ("sdpa", "eager", attention.NAME)
@@ -49,7 +60,8 @@ def token_logps(
 ) -> Float[Tensor, " N"]:
     """Log-probs of the batch's targets, in fp32 whatever the model's dtype.
 
-    `model` is a LLaVA, the same under PEFT, or a causal language model for text-only groups.
+    `model` is of one of the `designs`, the same under PEFT, or a causal language model for
+    text-only groups.
     `features` are the tower's features of the batch's pictures in order, before the projector; or
     `pixel_values` go through the tower. `chunk` targets at a time meet the vocabulary.
 
@@ -77,10 +89,33 @@ def hidden_states(
         if reason:
             raise ModelError(f"The groups of this batch cannot share their prompts: {reason}.")
         mask, positions = as_attended(base, branch_mask(batch.segments)), batch.position_ids
-    embeds = embed(base, batch, features, pixel_values)
-    output = body_of(base)(
-        inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
-    )
+    if features is None and pixel_values is not None:
+        features = tower_features(base, pixel_values)
+    parts = together(base, batch)
+    if len(parts) == 1:
+        return _read(base, enter(base, batch, features), mask, positions)
+    found = []
+    for rows in parts:
+        entered = enter(base, *choose(batch, features, rows))
+        found.append(
+            _read(
+                base,
+                entered,
+                None if mask is None else mask[rows],
+                None if positions is None else positions[rows],
+            )
+        )
+    order = torch.tensor([at for rows in parts for at in rows], device=found[0].device)
+    return torch.cat(found)[order.argsort()]
+
+
+def _read(
+    base: Any,
+    entered: dict[str, Tensor],
+    mask: Tensor | None,
+    positions: Int[Tensor, "B L"] | None,
+) -> Float[Tensor, "B L H"]:
+    output = body_of(base)(**entered, attention_mask=mask, position_ids=positions, use_cache=False)
     return output.last_hidden_state
 
 
@@ -96,8 +131,8 @@ def as_attended(base: Any, seen: Bool[Tensor, "B 1 Q K"]) -> Tensor:
 def why_unshared(model: Any) -> str | None:
     """Why the model cannot take the branch mask, or None where it can."""
     base = base_of(model)
-    if not (is_llava(base) or hasattr(base, "get_decoder")):
-        return f"{type(base).__name__} is neither a LLaVA nor a causal language model"
+    if design_of(base) is None and not hasattr(base, "get_decoder"):
+        return f"{type(base).__name__} is of no known design, and no causal language model"
     config = base.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
     if kinds != {"full_attention"}:
@@ -116,7 +151,6 @@ def unshared(batch: Batch) -> tuple[Batch, Int[Tensor, " P"]]:
     the batch's pictures each row needs, in order: index `features` or `pixel_values` with it.
     """
     width = batch.input_ids.shape[1]
-    firsts = _first_pictures(batch)
     rows: list[int] = []
     pictures: list[int] = []
     sources, ends = batch.sources.clone(), batch.ends.clone()
@@ -126,7 +160,7 @@ def unshared(batch: Batch) -> tuple[Batch, Int[Tensor, " P"]]:
         seen[r] = seen.get(r, 0) + 1
         segment = batch.segments[r]
         keeps.append((segment == 0) | (segment == seen[r]))
-        pictures += range(firsts[r], firsts[r] + len(batch.picture_ids[r]))
+        pictures += pictures_of(batch, [r])
         rows.append(r)
     longest = max(int(keep.sum()) for keep in keeps)
     shape = (len(rows), longest)
@@ -173,30 +207,35 @@ def plain_logps(
     it gets the embedded sequence.
     """
     rows, pictures = unshared(batch)
-    width, first = rows.input_ids.shape[1], 0
+    width = rows.input_ids.shape[1]
     logps = []
     for a, names in enumerate(rows.picture_ids):
         length = int((rows.segments[a] >= 0).sum())
-        wanted = pictures[first : first + len(names)]
-        first += len(names)
-        given: dict[str, Any] = {"input_ids": rows.input_ids[a : a + 1, :length]}
-        if names and pixel_values is not None:
-            given["pixel_values"] = pixel_values[wanted.to(pixel_values.device)]
-        elif names:
-            one = dataclasses.replace(
-                rows,  # type: ignore[type-var]
-                ids=rows.ids[a : a + 1],
-                input_ids=given.pop("input_ids"),
-                picture_ids=(names,),
-            )
-            chosen = None if features is None else features[wanted.to(features.device)]
-            given["inputs_embeds"] = embed(base_of(model), one, chosen, None)
-        with own_dtype(base_of(model)):
-            logits = model(**given, use_cache=False).logits[0]
+        one = Chosen(rows.ids[a : a + 1], rows.input_ids[a : a + 1, :length], (names,))
+        wanted = pictures[pictures_of(rows, [a])]
+        shown = [
+            None if given is None or not names else given[wanted.to(given.device)]
+            for given in (features if pixel_values is None else None, pixel_values)
+        ]
+        logits = _plain(model, one, *shown)[0]
         mine = rows.answer_of == a
         lines = logits[rows.sources[mine] - a * width].float().log_softmax(-1)
         logps.append(lines.gather(1, rows.targets[mine, None])[:, 0])
     return torch.cat(logps)
+
+
+def _plain(
+    model: Any,
+    row: Chosen,
+    features: Float[Tensor, "P T D"] | None,
+    pixel_values: Float[Tensor, "P C H W"] | None,
+) -> Float[Tensor, "1 L V"]:
+    if pixel_values is None:
+        check_features(row, features)
+    design = design_of(base_of(model))
+    if design is None:
+        return model(input_ids=row.input_ids, use_cache=False).logits
+    return design.plain(model, row, features, pixel_values)
 
 
 @torch.no_grad()
@@ -225,10 +264,3 @@ def compare(
     finally:
         model.train(training)
     return float((fast - slow).abs().max())
-
-
-def _first_pictures(batch: Branches) -> list[int]:
-    firsts = [0]
-    for names in batch.picture_ids:
-        firsts.append(firsts[-1] + len(names))
-    return firsts

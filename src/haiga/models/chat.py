@@ -41,6 +41,22 @@ _FLATTEN: Final = """\
 {%- set messages = flat.messages %}
 """
 
+_PLAIN: Final = """\
+{{- BEGIN }}
+{%- for message in messages %}
+{%- if message['role'] == 'assistant' %}
+{%- generation %}
+{%- if message['content'] is string %}{{- message['content'] }}{%- else %}
+{%- for part in message['content'] %}{{- PART }}{%- endfor %}{%- endif %}
+{{- END }}
+{%- endgeneration %}
+{%- else %}
+{%- if message['content'] is string %}{{- message['content'] }}{%- else %}
+{%- for part in message['content'] %}{{- PART }}{%- endfor %}{%- endif %}
+{%- endif %}
+{{- '\\n' }}
+{%- endfor %}"""
+
 _PART: Final = "IMAGE if part['type'] == 'image' else part['text']"
 
 _PROBES: Final = (
@@ -83,6 +99,28 @@ def with_pictures(tokenizer: Any, image_token: str) -> str:
     ):
         return chatml
     return _FLATTEN.replace("PART", part) + own
+
+
+def without_places(tokenizer: Any) -> str:
+    """The tokenizer's chat template for a design in which pictures take no place among the words.
+
+    A language model that knows no turns, as GPT-2, is given plain ones: the token that begins a
+    text, what is asked, a line break, the answer, the token that ends a text.
+
+    Raises:
+        ModelError: the tokenizer has neither a template nor tokens that begin and end a text.
+    """
+    tokens = tokenizer.get_vocab()
+    if tokenizer.chat_template or {"<|im_start|>", "<|im_end|>"} <= tokens.keys():
+        return with_pictures(tokenizer, "")
+    if tokenizer.bos_token is None or tokenizer.eos_token is None:
+        raise ModelError(
+            "The language model's tokenizer has no chat template, and no tokens that begin and end "
+            "a text. Give it a template, or a bos_token and an eos_token."
+        )
+    plain = _PLAIN.replace("PART", _PART.replace("IMAGE", "''"))
+    ends = {"BEGIN": repr(tokenizer.bos_token), "END": repr(tokenizer.eos_token)}
+    return plain.replace("BEGIN", ends["BEGIN"]).replace("END", ends["END"])
 
 
 def _render(

@@ -20,15 +20,6 @@ from haiga.errors import ModelError
 from haiga.models.assemble import Vlm
 from haiga.models.weights import read_folder, same
 
-_NAMES: Final = (
-    (r"^model\.vision_tower\.(?!vision_model\.)", "vision_tower.vision_model."),
-    (r"^model\.multi_modal_projector\.", "multi_modal_projector."),
-    (r"^model\.language_model\.", "language_model.model."),
-    (r"^lm_head\.", "language_model.lm_head."),
-)
-"""From the names in memory to those of llava-hf checkpoints on the Hub."""
-
-
 SHARD: Final = "5GB"
 """Largest file of weights; more are split, as on the Hub."""
 
@@ -42,7 +33,7 @@ def save_checkpoint(vlm: Vlm, folder: Path) -> None:
     if isinstance(vlm.model, PeftModel):
         raise ModelError("An adapter must be merged before a whole checkpoint is written.")
     folder.mkdir(parents=True, exist_ok=True)
-    state = hub_state(vlm.model)
+    state = hub_state(vlm)
     vlm.model.save_pretrained(
         folder, state_dict=dict(state), save_original_format=False, max_shard_size=SHARD
     )
@@ -51,14 +42,14 @@ def save_checkpoint(vlm: Vlm, folder: Path) -> None:
     same(state, read_folder(folder), str(folder))
 
 
-def hub_state(model: Any) -> dict[str, Tensor]:
+def hub_state(vlm: Vlm) -> dict[str, Tensor]:
     """The weights under their Hub names; a tied head is left out, as readers expect it."""
-    tied = model.config.tie_word_embeddings
+    tied = vlm.model.config.get_text_config().tie_word_embeddings
     state = {}
-    for name, tensor in model.state_dict().items():
-        if tied and name.startswith("lm_head."):
+    for name, tensor in vlm.model.state_dict().items():
+        if tied and name.endswith("lm_head.weight"):
             continue
-        for pattern, replacement in _NAMES:
+        for pattern, replacement in vlm.design.hub_names:
             name = re.sub(pattern, replacement, name)
         state[name] = tensor.detach()
     return state
@@ -88,7 +79,7 @@ def _config_for_4(values: dict[str, Any]) -> dict[str, Any]:
     It would turn Qwen2.5's positions by its own default base of 10,000 instead of 1,000,000, and
     write nonsense without an error.
     """
-    rope = values["text_config"].get("rope_parameters") or {}
+    rope = values.get("text_config", {}).get("rope_parameters") or {}
     if "rope_theta" in rope:
         values["text_config"]["rope_theta"] = rope["rope_theta"]
     if rope.get("rope_type", "default") != "default":

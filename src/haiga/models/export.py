@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from peft import PeftModel
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from haiga.errors import ModelError, StoreError
 from haiga.models import adapters
 from haiga.models.assemble import Vlm
 from haiga.models.checkpoint import save_checkpoint
+from haiga.models.designs.llava import LLAVA
 from haiga.models.generate import generate
 from haiga.records import IMAGE, message_to_dict, user
 
@@ -70,34 +72,36 @@ def _differences(
     likeliest token is from theirs; our largest |logit|."""
     picture, question = _test_picture(), user(IMAGE, "What is in this picture?")
     answer = generate(vlm, [(question,)], [[picture]], max_new_tokens=16)[0]
-    text = processor.apply_chat_template(
+    text = processor.tokenizer.apply_chat_template(
         [message_to_dict(question)], tokenize=False, add_generation_prompt=True
     )
-    ours = _inputs(vlm.processor, text + answer, picture)
-    theirs = _inputs(processor, text + answer, picture)
+    ours = vlm.design.asked(vlm.processor, text + answer, picture)
+    theirs = vlm.design.asked(processor, text + answer, picture)
     for name in ours:
         if not torch.equal(ours[name], theirs[name]):
             raise ModelError(f"The processor in {folder} gives other {name} than the model's own.")
     with torch.no_grad():
-        a = vlm.model(**ours.to(vlm.model.device)).logits[0].float()
-        b = stranger(**theirs.to(vlm.model.device)).logits[0].float()
+        a, b = (_logits(vlm.model, ours), _logits(stranger, theirs))
     lost = b.max(-1).values - b.gather(1, a.argmax(-1, keepdim=True))[:, 0]
     return float((a - b).abs().max()), float(lost.max()), float(a.abs().max())
 
 
+def _logits(model: Any, given: Mapping[str, Tensor]) -> Float[Tensor, "L V"]:
+    return model(**{name: each.to(model.device) for name, each in given.items()}).logits[0].float()
+
+
 @contextmanager
 def _projector_in(model: Any, dtype: torch.dtype) -> Iterator[None]:
-    """Strangers load every weight in one dtype; ours keeps the projector in float32 otherwise."""
+    """Strangers load every weight in one dtype; ours keeps a projector in float32 otherwise."""
+    if model.dtype == torch.float32 or not LLAVA.mine(model):
+        yield
+        return
     own = model.model.multi_modal_projector
     model.model.multi_modal_projector = copy.deepcopy(own).to(dtype)
     try:
         yield
     finally:
         model.model.multi_modal_projector = own
-
-
-def _inputs(processor: Any, text: str, picture: Image.Image) -> Any:
-    return processor(text=[text], images=[picture], return_tensors="pt")
 
 
 def _test_picture() -> Image.Image:

@@ -13,6 +13,8 @@ from transformers import GenerationConfig
 from haiga.errors import DataError, PlaceholderError, TooLongError
 from haiga.models.assemble import Vlm
 from haiga.models.embeddings import base_of
+from haiga.models.features import encode_pictures
+from haiga.models.sample import Prompts, ends_of, sample, unwritten
 from haiga.records import MAX_PICTURES, Message, message_to_dict
 
 Progress = Callable[[int, int], None]
@@ -116,15 +118,15 @@ def _text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[Image.I
             f"Prompt {row} has {places} pictures, where at most {MAX_PICTURES} are read. "
             "Ask with fewer."
         )
-    token = vlm.processor.image_token
-    if any(token in message.text for message in prompt):
+    token = vlm.processor.image_token if vlm.design.placeholders else ""
+    if token and any(token in message.text for message in prompt):
         raise PlaceholderError(
             f"The text of prompt {row} holds the picture place {token!r} itself. Remove it: "
             "only IMAGE parts stand for pictures."
         )
     rows = [message_to_dict(message) for message in prompt]
     text = vlm.processor.apply_chat_template(rows, tokenize=False, add_generation_prompt=True)
-    if text.count(token) != places:
+    if token and text.count(token) != places:
         raise PlaceholderError(
             f"The chat template wrote {text.count(token)} picture places for the {places} "
             f"pictures of prompt {row}. Use a template that writes one for each image part."
@@ -134,22 +136,17 @@ def _text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[Image.I
 
 def _settings(vlm: Vlm, max_new_tokens: int, temperature: float) -> GenerationConfig:
     """Everything said: what is left unsaid, transformers takes from the checkpoint's own file."""
-    tokenizer = vlm.tokenizer
-    vocabulary = base_of(vlm.model).config.text_config.vocab_size
-    unwritten = [vlm.image_token_id, *range(len(tokenizer), vocabulary)]
-    own = vlm.model.generation_config.eos_token_id
-    ends = {tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None}
     sampling: dict[str, Any] = {"do_sample": False}
     if temperature > 0:
         sampling = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
     return GenerationConfig(
         max_new_tokens=max_new_tokens,
-        eos_token_id=sorted(ends),
-        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=sorted(ends_of(vlm)),
+        pad_token_id=vlm.tokenizer.pad_token_id,
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
         num_beams=1,
-        suppress_tokens=unwritten,
+        suppress_tokens=unwritten(vlm),
         **sampling,
     )
 
@@ -162,6 +159,8 @@ def _answers(
     rows: list[int],
 ) -> list[str]:
     flat = [image for images in given for image in images]
+    if not vlm.design.placeholders:
+        return _beside(vlm, texts, given, config)
     inputs = vlm.processor(
         text=texts, images=flat or None, padding=True, padding_side="left", return_tensors="pt"
     ).to(vlm.model.device)
@@ -169,6 +168,35 @@ def _answers(
     written = vlm.model.generate(**inputs, generation_config=config)
     ids = written[:, inputs["input_ids"].shape[1] :]
     return list(vlm.tokenizer.batch_decode(ids, skip_special_tokens=True))
+
+
+def _beside(
+    vlm: Vlm, texts: list[str], given: list[list[Image.Image]], config: GenerationConfig
+) -> list[str]:
+    """Answers by a design whose pictures stand beside the words.
+
+    The model's own `generate` takes no two pictures for a prompt, none without any, and counts the
+    padding on the left among a prompt's positions.
+    """
+    inputs = vlm.tokenizer(
+        texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
+    ).to(vlm.model.device)
+    _check_room(vlm, inputs["input_ids"], config)
+    names = tuple(str(row) for row in range(len(texts)))
+    prompts = Prompts(
+        ids=names,
+        input_ids=inputs["input_ids"],
+        attention_mask=inputs["attention_mask"],
+        picture_ids=tuple(
+            tuple(f"{row}.{k}" for k in range(len(images)))
+            for row, images in zip(names, given, strict=True)
+        ),
+        features=encode_pictures(vlm, [image for images in given for image in images]),
+    )
+    temperature = config.temperature if config.do_sample else 0.0
+    how = {"number": 1, "max_new_tokens": config.max_new_tokens, "temperature": temperature}
+    written = sample(vlm, prompts, **how)
+    return list(vlm.tokenizer.batch_decode(written, skip_special_tokens=True))
 
 
 def _check(
@@ -179,14 +207,18 @@ def _check(
     rows: list[int],
 ) -> None:
     """Each row's places against its own pictures: the model compares the batch's totals only."""
-    found = (ids == vlm.image_token_id).sum(1).tolist()
+    found = ids.eq(vlm.image_token_id).sum(1).tolist()  # type: ignore[arg-type]
     for row, places, images in zip(rows, found, given, strict=True):
         if places != len(images) * vlm.picture_tokens:
             raise PlaceholderError(
                 f"Prompt {row} has {places} picture positions for {len(images)} pictures of "
                 f"{vlm.picture_tokens}. The processor and the model do not belong together."
             )
-    limit = base_of(vlm.model).config.text_config.max_position_embeddings
+    _check_room(vlm, ids, config)
+
+
+def _check_room(vlm: Vlm, ids: Tensor, config: GenerationConfig) -> None:
+    limit = base_of(vlm.model).config.get_text_config().max_position_embeddings
     if ids.shape[1] + config.max_new_tokens > limit:
         raise TooLongError(
             f"A prompt of {ids.shape[1]} tokens and an answer of {config.max_new_tokens} do not "

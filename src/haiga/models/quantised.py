@@ -7,6 +7,7 @@ as they are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,14 +16,14 @@ import torch
 from torch import nn
 
 from haiga.errors import ModelError
-from haiga.models.assemble import PROJECTOR
+from haiga.models.designs import seeing
 from haiga.models.device import device
 from haiga.models.embeddings import base_of, body_of
 from haiga.models.score import SCORE
 from haiga.recipe.schema import Quantised
 
-LEARNS = (".lora_", f".{PROJECTOR}.", f"{SCORE}.")
-"""Parts of the names of what a stage may train over quantised weights."""
+LEARNS = (".lora_", f"{SCORE}.")
+"""Parts of the names of what a stage may train over quantised weights, beside the bridge."""
 
 
 def quantise(model: Any, how: Quantised) -> None:
@@ -33,7 +34,7 @@ def quantise(model: Any, how: Quantised) -> None:
     import bitsandbytes  # for GPUs, and heavy: an extra
 
     base = base_of(model)
-    base.model.vision_tower.to(torch.bfloat16)
+    seeing(base).tower(base).to(torch.bfloat16)
     compute = getattr(torch, how.compute_dtype)
     for parent in list(body_of(base).modules()):
         for name, layer in list(parent.named_children()):
@@ -43,13 +44,22 @@ def quantise(model: Any, how: Quantised) -> None:
 
 
 def refuse_training(model: nn.Module) -> None:
-    """That rules train nothing but what is kept in full beside quantised weights.
+    """That there are weights to quantise, and that rules train nothing but what is kept in full.
 
     Raises:
-        ModelError: they train something else.
+        ModelError: there are none, or the rules train something else.
     """
+    base = base_of(model)
+    layers = body_of(base).named_modules()
+    if not any(isinstance(layer, nn.Linear) and "lora_" not in name for name, layer in layers):
+        raise ModelError(
+            f"The language model of this {type(base).__name__} has no linear layers that could be "
+            "quantised: GPT-2's are of another kind (Conv1D). Leave 'quantised' out."
+        )
+    bridge = seeing(base).bridge
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad and not any(part in name for part in LEARNS):
+        kept = any(part in name for part in LEARNS) or re.fullmatch(bridge, name)
+        if parameter.requires_grad and not kept:
             raise ModelError(
                 f"{name} would be trained, and beside quantised weights only the adapter, the "
                 "projector and a head of scores are: freeze it, or leave 'quantised' out."

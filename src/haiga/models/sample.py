@@ -23,7 +23,7 @@ from transformers import (
 from haiga.errors import ModelError
 from haiga.models.assemble import Vlm
 from haiga.models.branches import as_attended, why_unshared
-from haiga.models.embeddings import base_of, body_of, embed
+from haiga.models.embeddings import base_of, body_of, choose, enter, together
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +62,23 @@ def sample(
     _fits(base, prompts, max_new_tokens)
     training = vlm.model.training
     vlm.model.eval()
+    choose_token = _choice(vlm, temperature, top_p, generator)
+    written: list[list[tuple[int, ...]]] = [[] for _ in prompts.ids]
     try:
-        return _decode(
-            vlm, base, prompts, number, max_new_tokens, _choice(vlm, temperature, top_p, generator)
-        )
+        for rows in together(base, prompts):
+            drawn = _decode(vlm, base, _some(prompts, rows), number, max_new_tokens, choose_token)
+            for at, row in enumerate(rows):
+                written[row] = drawn[at * number : (at + 1) * number]
     finally:
         vlm.model.train(training)
+    return [answer for own in written for answer in own]
+
+
+def _some(prompts: Prompts, rows: list[int]) -> Prompts:
+    picked, features = choose(prompts, prompts.features, rows)
+    return Prompts(
+        picked.ids, picked.input_ids, prompts.attention_mask[rows], picked.picture_ids, features
+    )
 
 
 def ends_of(vlm: Vlm) -> set[int]:
@@ -80,7 +91,8 @@ def ends_of(vlm: Vlm) -> set[int]:
 def unwritten(vlm: Vlm) -> list[int]:
     """Tokens that nobody may write: the picture place, and rows that stand for no token."""
     vocabulary = base_of(vlm.model).config.get_text_config().vocab_size
-    return [vlm.image_token_id, *range(len(vlm.tokenizer), vocabulary)]
+    place = [] if vlm.image_token_id is None else [vlm.image_token_id]
+    return [*place, *range(len(vlm.tokenizer), vocabulary)]
 
 
 def _fits(base: Any, prompts: Prompts, new: int) -> None:
@@ -118,8 +130,9 @@ def _decode(
     mask = prompts.attention_mask
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     # The checkpoint's dtype decides inside; autocast, where it is on, as in training.
+    entered = enter(base, prompts, prompts.features)
     output = body(
-        inputs_embeds=embed(base, prompts, prompts.features, None),  # type: ignore[arg-type]
+        **entered,
         attention_mask=mask,
         position_ids=positions,
         past_key_values=DynamicCache(config=base.config.get_text_config()),
@@ -129,6 +142,11 @@ def _decode(
     side = number if why_unshared(base) is None else 1
     cache = output.past_key_values
     cache.batch_repeat_interleave(number // side)
+    beside = {
+        name: tensor.repeat_interleave(number // side, 0)
+        for name, tensor in entered.items()
+        if name != "inputs_embeds"
+    }
     mask = mask.repeat_interleave(number // side, 0)
     at = positions[:, -1:].repeat_interleave(number // side, 0).expand(-1, side)
     token = choose(head(output.last_hidden_state[:, -1]).repeat_interleave(number, 0))
@@ -138,6 +156,7 @@ def _decode(
         at = at + 1
         hidden = body(
             inputs_embeds=base.get_input_embeddings()(token.view(-1, side)),
+            **beside,
             attention_mask=_seen(base, mask, side, len(written)),
             position_ids=at,
             past_key_values=cache,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -27,6 +28,31 @@ def readable(source: str | Path) -> Iterator[None]:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().split("\n")[0]
         raise ModelError(f"{source} cannot be read as a checkpoint: {first}") from error
+
+
+def whole(auto: Any, source: str | Path, unread: str = "", **options: Any) -> Any:
+    """A model with every weight from the file: a missing one would be random, with a warning.
+
+    `auto` is the class of transformers that reads it. Weights whose names match `unread` are of no
+    use to anybody: they may be missing, and are 0 then.
+
+    Raises:
+        ModelError: it cannot be read, or lacks weights.
+    """
+    with readable(source):
+        model, info = auto.from_pretrained(source, output_loading_info=True, **options)
+    missing = set(info["missing_keys"])
+    idle = {name for name in missing if re.fullmatch(unread, name)}
+    problems = [*(missing - idle), *(str(key) for key in info["mismatched_keys"])]
+    if problems:
+        raise ModelError(
+            f"{source} lacks {len(problems)} weights that its config asks for, or has them in "
+            f"another shape: {', '.join(sorted(problems)[:5])}."
+        )
+    with torch.no_grad():
+        for name in idle:
+            model.get_parameter(name).zero_()
+    return model
 
 
 def _any(name: str) -> bool:

@@ -146,7 +146,8 @@ def _source_option(recipe: Recipe, name: str) -> Any:
 def _model_faults(recipe: Recipe) -> Iterator[str | None]:
     section = recipe.model
     names = {"model.tower": section.tower, "model.language_model": section.language_model}
-    if FRESH in names.values() and len(set(names.values())) > 1:
+    decoder = section.design != "llava" and section.tower != FRESH
+    if FRESH in names.values() and len(set(names.values())) > 1 and not decoder:
         yield f"model: {FRESH!r} makes both models; give it as tower and as language_model"
     for path, name in names.items():
         if name != FRESH:
@@ -190,6 +191,10 @@ def _paper_faults(recipe: Recipe) -> Iterator[str | None]:
     from haiga.pipeline import learned, learning
     from haiga.pipeline import plan as paper
 
+    fault = paper.design_fault(recipe.model)
+    if fault:
+        yield fault
+        return
     lacking = [
         fault for name, stage in recipe.stage.items() for fault in learning.faults(name, stage)
     ]
@@ -274,7 +279,7 @@ def _notes(recipe: Recipe) -> Iterator[str]:
         counted = paper.plan(recipe, ())
         yield f"{counted.picture_tokens} positions a picture, {counted.total:,} parameters."
     for name in (section.tower, section.language_model):
-        if not isinstance(checkpoint(name), Path):
+        if name != FRESH and not isinstance(checkpoint(name), Path):
             yield f"{name} will be read from the hub, or from its cache."
     for name in unknown:
         yield f"The config of {name} is not shipped with haiga: the run will tell if all fits."

@@ -228,6 +228,7 @@ def facts(run: Run) -> RunFacts:
 def _made(run: Run) -> dict[str, str]:
     recipe = run.recipe
     return {
+        "design": recipe.model.design,
         "vision tower": recipe.model.tower,
         "language model": recipe.model.language_model,
         "pictures fitted by": recipe.model.fit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from haiga import rewards, store
 from haiga.events import Event, Sink
@@ -45,16 +46,26 @@ def make_base(run: Run) -> None:
     if section.tower == FRESH:
         texts = _texts(store.read_groups(run.data("04_final").path, "train"))
         world_base.create(run.base, texts, seed=run.recipe.seed)
+    elif section.language_model == FRESH:
+        with TemporaryDirectory() as decoder:
+            world_base.create_decoder(Path(decoder), seed=run.recipe.seed)
+            _assemble(run, Path(decoder))
     else:
-        vlm = assemble(
-            checkpoint(section.tower),
-            checkpoint(section.language_model),
-            image_token=section.image_token,
-            fit=section.fit,
-            projector_seed=section.projector_seed,
-        )
-        save_base(vlm, run.base)
+        _assemble(run, checkpoint(section.language_model))
     store.complete(*plan, seconds=time.monotonic() - began)
+
+
+def _assemble(run: Run, language_model: str | Path) -> None:
+    section = run.recipe.model
+    vlm = assemble(
+        checkpoint(section.tower),
+        language_model,
+        design=section.design,
+        image_token=section.image_token,
+        fit=section.fit,
+        projector_seed=section.projector_seed,
+    )
+    save_base(vlm, run.base)
 
 
 def train(run: Run) -> None:

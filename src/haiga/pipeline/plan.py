@@ -10,14 +10,16 @@ import torch
 from transformers import AutoModel, AutoModelForCausalLM
 
 from haiga.errors import RecipeError
-from haiga.models import chat, known
-from haiga.models.assemble import load_tokenizer
+from haiga.models import known
+from haiga.models.designs import DESIGNS
 from haiga.models.fit import load_image_processor
+from haiga.models.tokenizer import load_tokenizer
 from haiga.models.trainable import rule_counts
 from haiga.pipeline import learning
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.planning.parameters import Plan, StageShape
 from haiga.planning.parameters import plan as count
+from haiga.recipe.names import did_you_mean, listed
 from haiga.recipe.schema import Model, Recipe, Stage
 from haiga.world import base as world_base
 
@@ -35,8 +37,8 @@ def plan(recipe: Recipe, stages: Collection[str] | None = None) -> Plan:
             "to plan. Plan a recipe whose stages are of the part 'vlm'."
         )
     return count(
-        _config(recipe.model.tower),
-        _config(recipe.model.language_model),
+        known.config(checkpoint(recipe.model.tower)),
+        _language(recipe.model),
         {
             name: StageShape(
                 adapter=stage.adapter.model_dump(exclude={"quantised"}) if stage.adapter else None,
@@ -47,19 +49,40 @@ def plan(recipe: Recipe, stages: Collection[str] | None = None) -> Plan:
             for name, stage in recipe.stage.items()
             if stage.part == "vlm" and (stages is None or name in stages)
         },
+        recipe.model.design,
     )
+
+
+def design_fault(model: Model) -> str | None:
+    """What is wrong with the design, or with the picture's place in it."""
+    design = DESIGNS.get(model.design)
+    if design is None:
+        near = did_you_mean(model.design, DESIGNS)
+        return f"model.design: there is no {model.design!r}{near}; there are: {listed(DESIGNS)}"
+    if design.placeholders and model.image_token is None:
+        return (
+            f"model.image_token: {model.design} puts pictures among the words; name the reserved "
+            'token that stands for one, for instance "<|image_pad|>"'
+        )
+    if model.image_token is not None and not design.placeholders:
+        return f"model.image_token: {model.design} has no use for it; leave it out"
+    return None
 
 
 def positions(model: Model) -> int | None:
     """Positions that the language model has, where its config says so."""
-    room = getattr(_config(model.language_model), "max_position_embeddings", None)
+    room = getattr(_language(model), "max_position_embeddings", None)
     return None if room is None else int(room)
 
 
 def unknown(model: Model) -> list[str]:
     """The models on the hub whose configs are not shipped: nothing can be said of them offline."""
     names = (model.tower, model.language_model)
-    return [name for name in names if checkpoint(name) == name and name not in known.names()]
+    return [
+        name
+        for name in names
+        if name != FRESH and checkpoint(name) == name and name not in known.names()
+    ]
 
 
 def read_local(model: Model) -> None:
@@ -68,11 +91,13 @@ def read_local(model: Model) -> None:
     Raises:
         ModelError: no image processor, no chat template, or no such token for pictures.
     """
-    tower, language = checkpoint(model.tower), checkpoint(model.language_model)
+    tower = checkpoint(model.tower)
     if isinstance(tower, Path):
         load_image_processor(tower)
+    language = None if model.language_model == FRESH else checkpoint(model.language_model)
     if isinstance(language, Path):
-        chat.with_pictures(load_tokenizer(language, model.image_token), model.image_token)
+        tokenizer = load_tokenizer(language, model.image_token)
+        DESIGNS[model.design].template(tokenizer, model.image_token)
 
 
 def fit_fresh(stage: Stage) -> None:
@@ -91,5 +116,8 @@ def fit_fresh(stage: Stage) -> None:
     rule_counts(part, stage.trainable)
 
 
-def _config(name: str) -> Any:
-    return known.config(checkpoint(name))
+def _language(model: Model) -> Any:
+    """The language model's config."""
+    if model.language_model == FRESH:
+        return world_base.decoder_config()
+    return known.config(checkpoint(model.language_model))

@@ -17,7 +17,8 @@ from haiga.store import Folder
 
 DATA = ("00_raw", "01_filtered", "02_captioned", "03_quality_checked", "04_final")
 FRESH = "world:fresh"
-"""As tower and language model: new weights of the world's own architecture, for its base recipe."""
+"""New weights of the world's own architecture: as tower and language model for its base recipe, as
+language model alone a decoder that a tower can be joined to by cross-attention."""
 _WEIGHTS = Path(haiga.world.__file__).parent / "weights"
 _WORLD = {"world:tower": _WEIGHTS / "tower", "world:language": _WEIGHTS / "language"}
 

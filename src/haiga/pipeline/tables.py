@@ -86,12 +86,12 @@ def plan(counted: Plan) -> None:
     with_head = counted.total + counted.unused_head
     rows = [
         ["vision tower", f"{counted.tower:,}"],
-        ["projector", f"{counted.projector:,}"],
+        [counted.joint, f"{counted.projector:,}"],
         ["language model", f"{counted.language_model:,}"],
         ["together", f"{counted.total:,}"],
     ]
     if counted.unused_head:
-        note = "pooling head, which a LLaVA does not use"
+        note = "pooling head, which nothing reads"
         rows += [[note, f"{counted.unused_head:,}"], ["together, with that head", f"{with_head:,}"]]
     rows.append(["positions a picture takes", f"{counted.picture_tokens:,}"])
     show(["part", "parameters"], rows)

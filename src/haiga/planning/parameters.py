@@ -6,16 +6,18 @@ from what is trained. Nothing is downloaded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, LlavaForConditionalGeneration
+from transformers import AutoModel
 
-from haiga.models import adapters, families
-from haiga.models.assemble import Vlm, llava_config
+from haiga.models import adapters
+from haiga.models.assemble import Vlm
+from haiga.models.designs import DESIGNS, Design
 from haiga.models.quantised import refuse_training
 from haiga.models.score import add_score_head
 from haiga.models.trainable import Rule, count, parameter_groups, rule_counts
@@ -51,8 +53,11 @@ class Plan:
 
     tower: int
     unused_head: int
-    """The tower's pooling head, which published totals include and a LLaVA leaves out."""
+    """The tower's pooling head, which published totals include and no design reads."""
+    joint: str
+    """What lies between tower and language model."""
     projector: int
+    """Its parameters."""
     language_model: int
     """Tied embeddings count once."""
     picture_tokens: int
@@ -65,33 +70,37 @@ class Plan:
         return self.tower + self.projector + self.language_model
 
 
-def plan(tower: Any, language_model: Any, stages: Mapping[str, StageShape]) -> Plan:
-    """Count the LLaVA of two configs (see `models.known`) and each of its stages.
+def plan(
+    tower: Any, language_model: Any, stages: Mapping[str, StageShape], design: str = "llava"
+) -> Plan:
+    """Count the model of two configs (see `models.known`) by a design, and each of its stages.
 
     Raises:
-        ModelError: an unknown family, or rules that do not fit the model or its quantised weights.
+        ModelError: models that do not fit together, or rules that do not fit the model or its
+            quantised weights.
     """
-    eyes = families.vision_config(tower)
-    model = _on_paper(eyes, language_model)
-    body = model.model
-    parts = [body.vision_tower, body.multi_modal_projector]
-    sizes = [_size(part) for part in parts]
+    how = DESIGNS[design]
+    eyes = how.half(tower)
+    model: Any = _on_paper(how, eyes, language_model)
+    sizes = [_size(how.tower(model)), sum(each.numel() for each in _bridge(how, model))]
     return Plan(
         tower=sizes[0],
-        unused_head=_head(tower),
+        unused_head=_head(how, tower),
+        joint=how.joint,
         projector=sizes[1],
         language_model=_size(model) - sum(sizes),
-        picture_tokens=families.picture_tokens(eyes),
-        stages=tuple(_stage(name, eyes, language_model, shape) for name, shape in stages.items()),
+        picture_tokens=how.positions(eyes),
+        stages=tuple(
+            _stage(name, _on_paper(how, eyes, language_model), shape)
+            for name, shape in stages.items()
+        ),
     )
 
 
-def _stage(name: str, eyes: Any, language_model: Any, shape: StageShape) -> StageCount:
-    model: Any = _on_paper(eyes, language_model)
+def _stage(name: str, model: Any, shape: StageShape) -> StageCount:
     if shape.adapter is not None:
         with torch.device("meta"):
-            paper = Vlm(model, processor=None)  # type: ignore[arg-type]
-            model = adapters.attach(paper, **shape.adapter).model
+            model = adapters.attach(Vlm(model, processor=None), **shape.adapter).model
     if shape.head:
         add_score_head(model)
     parameter_groups(model, shape.trainable)
@@ -101,20 +110,22 @@ def _stage(name: str, eyes: Any, language_model: Any, shape: StageShape) -> Stag
     return StageCount(name, trainable, total, tuple(rule_counts(model, shape.trainable)))
 
 
-def _on_paper(eyes: Any, language_model: Any) -> LlavaForConditionalGeneration:
+def _on_paper(how: Design, eyes: Any, language_model: Any) -> nn.Module:
     with torch.device("meta"):
-        model = LlavaForConditionalGeneration(llava_config(eyes, language_model, 0))
+        model: Any = how.kind(how.config(eyes, language_model, 0))
     model.tie_weights()
     return model
 
 
-def _head(tower: Any) -> int:
-    """Parameters that the tower has by itself and a LLaVA leaves out."""
+def _bridge(how: Design, model: nn.Module) -> Iterator[nn.Parameter]:
+    return (each for name, each in model.named_parameters() if re.fullmatch(how.bridge, name))
+
+
+def _head(how: Design, tower: Any) -> int:
+    """Parameters that the tower has by itself and the assembled model leaves out."""
     half = getattr(tower, "vision_config", tower)
     with torch.device("meta"):
-        return _size(AutoModel.from_config(half)) - _size(
-            AutoModel.from_config(families.vision_config(tower))
-        )
+        return _size(AutoModel.from_config(half)) - _size(AutoModel.from_config(how.half(tower)))
 
 
 def _size(module: nn.Module) -> int:

@@ -72,8 +72,7 @@ class Split(_Section):
 
 
 class Critic(_Section):
-    """Two critics of style, made of texts on different pictures: one may reward, as
-    "critic:rewarding", the other evaluates."""
+    """Two critics of style, made of texts on different pictures: one rewards, one evaluates."""
 
     styles: SomeWords
     """Tasks: their texts in the training split, in the recipe's language, are the examples."""
@@ -84,11 +83,12 @@ class Critic(_Section):
 
 
 class Model(_Section):
-    """The two checkpoints that are joined, and how pictures enter them."""
+    """The two checkpoints that are joined, and how; image_token: a picture's place in a llava."""
 
+    design: Word = "llava"
     tower: str
     language_model: str
-    image_token: Annotated[str, Field(min_length=1)]
+    image_token: Annotated[str, Field(min_length=1)] | None = None
     fit: Literal["pad", "crop", "squash"] = "pad"
     projector_seed: Seed = 0
 

@@ -24,7 +24,6 @@ from haiga.models import adapters, attention
 from haiga.models.assemble import Vlm
 from haiga.models.branches import compare
 from haiga.models.device import device
-from haiga.models.embeddings import base_of
 from haiga.models.features import encode_pictures
 from haiga.models.fit import load_image_processor, pixels
 from haiga.models.pictures import open_picture
@@ -201,8 +200,7 @@ def _with_pictures(
     opened: Vlm, material: Material, rows: Sequence[Rendered]
 ) -> Callable[[Sequence[Rendered], int], GroupBatch]:
     """Collation with the pictures: cached features, or pixels for a tower that learns."""
-    eyes = base_of(opened.model).model.vision_tower
-    learns = any(parameter.requires_grad for parameter in eyes.parameters())
+    learns = any(parameter.requires_grad for parameter in opened.tower.parameters())
     ids = [id_ for row in rows for id_ in row.picture_ids]
     pad = opened.tokenizer.pad_token_id
     processor = opened.processor.image_processor

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
     LlavaImageProcessorPil,
     Qwen2Config,
     Qwen2ForCausalLM,
@@ -92,6 +95,15 @@ def create(folder: Path, texts: Iterable[str], *, seed: int) -> None:
     (folder / "tower" / "tokenizer_config.json").write_text(left + "\n", encoding="utf-8")
 
 
+def create_decoder(folder: Path, *, seed: int) -> None:
+    """Write a GPT-2 that has learned nothing, with the tokenizer of the world's language model."""
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(WEIGHTS / "language" / name, folder / name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        GPT2LMHeadModel(decoder_config()).save_pretrained(folder)
+
+
 def make_tokenizer(texts: Iterable[str], vocabulary: int = 1536) -> Qwen2Tokenizer:
     """A byte-level BPE of the kind that Qwen2 has, learned from `texts`."""
     core = Tokenizer(models.BPE())
@@ -152,4 +164,18 @@ def language_config(vocabulary: int) -> Qwen2Config:
         # About 1 / sqrt(width). At the usual 0.02 a model this narrow had not begun to read its
         # prompt after 58,000 examples; at 0.06 it copies from it after 6,400.
         initializer_range=0.06,
+    )
+
+
+def decoder_config() -> GPT2Config:
+    """A GPT-2 of four layers, 192 wide, that reads the tokens of the world's language model."""
+    language = json.loads((WEIGHTS / "language" / "config.json").read_text("utf-8"))
+    return GPT2Config(
+        **{name: language[name] for name in ("vocab_size", "bos_token_id", "eos_token_id")},
+        n_embd=192,
+        n_layer=4,
+        n_head=4,
+        n_positions=256,
+        activation_function="gelu_pytorch_tanh",  # GPT-2's own function, in one product
+        initializer_range=0.06,  # see language_config
     )
