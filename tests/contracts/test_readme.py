@@ -10,12 +10,13 @@ from typer.main import get_command
 from haiga.cli import app
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def commands(page: str) -> list[str]:
-    """Lines of fenced blocks that begin with `make ` or `haiga `, a shell's prompt aside."""
+    """Lines of code blocks, fenced or indented, that begin with `make ` or `haiga `."""
     blocks = re.findall(r"^```[a-z]*\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    blocks += re.findall(r"^ {4}.*$", page, flags=re.MULTILINE)
     lines = (line.strip().removeprefix("$ ") for block in blocks for line in block.splitlines())
     return [line for line in lines if line.startswith(("make ", "haiga "))]
 
@@ -32,6 +33,13 @@ def faults(line: str) -> list[str]:
     found = [f"no option {word}" for word in words if word[:2] == "--" and word not in options]
     paths = [word for word in words if word.endswith(".toml")]
     return found + [f"no recipe {path}" for path in paths if not (ROOT / path).is_file()]
+
+
+def test_the_readme_has_its_two_commands():
+    assert {line.split("#")[0].strip() for line in commands(PAGES[0].read_text("utf-8"))} >= {
+        "make demo",
+        "make test",
+    }
 
 
 def test_every_command_of_a_page_exists():

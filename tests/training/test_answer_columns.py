@@ -14,7 +14,7 @@ from haiga.batches.render import Branch, Rendered
 from haiga.errors import DataError, ModelError, TrainingError
 from haiga.objectives import OBJECTIVES
 from haiga.objectives.bind import bind_objective
-from haiga.training.forward import COLUMNS, Forward, columns_for
+from haiga.training.forward import COLUMNS, Forward, columns_for, wanted
 from haiga.training.gradients import accumulate
 from haiga.training.loop import fit
 from haiga.training.settings import Hooks, Settings
@@ -106,10 +106,11 @@ def test_labels_by_hand():
 def test_what_a_batch_does_not_carry_is_said(name):
     made = batch(("chosen", "rejected"))
     match = rf"{'needs references' if name.startswith('ref_') else 'samples'}.* no {name}; .*row-0"
+    others = {each: torch.zeros(2) for each in wanted([name]) - {name}}
     with pytest.raises(TrainingError, match=match):
-        COLUMNS[name](made)
+        COLUMNS[name](made, **others)
     carried = torch.ones(2)
-    assert COLUMNS[name](replace(made, **{name: carried})) is carried
+    assert COLUMNS[name](replace(made, **{name: carried}), **others) is carried
 
 
 def test_a_model_without_a_head_gives_no_rewards(model):

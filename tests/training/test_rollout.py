@@ -117,6 +117,23 @@ def test_what_is_noted_is_what_the_policy_says(vlm, tmp_path):
         assert not any(getattr(batch, name).requires_grad for name in ALL)
 
 
+def test_samples_that_are_learned_from_once_are_not_read_again_beforehand(vlm, tmp_path):
+    needs = ("advantages", "old_token_logps")
+    (once, *_) = batches(policy(vlm, tmp_path / "once", needs=needs))(0)
+    (twice, *_) = batches(policy(vlm, tmp_path / "twice", needs=needs, epochs=2))(0)
+    assert (once.fresh, once.old_token_logps) == (True, None)
+    assert not twice.fresh
+
+    def wanted(token_logps, old_token_logps): ...
+
+    forward = Forward(vlm.model, columns_for(wanted), torch.float32)
+    for batch in (once, twice):
+        found = forward(batch)
+        torch.testing.assert_close(found["old_token_logps"], found["token_logps"].detach())
+        assert found["token_logps"].requires_grad
+        assert not found["old_token_logps"].requires_grad
+
+
 def test_advantages_are_the_answers_own_at_each_of_its_tokens(vlm, tmp_path):
     for batch in batches(policy(vlm, tmp_path))(0):
         for answer in range(len(batch.kinds)):

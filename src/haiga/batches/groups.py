@@ -53,6 +53,9 @@ class GroupBatch:
     """Log-prob of each learned token under the reference."""
     old_token_logps: Float[Tensor, " N"] | None = None
     """Log-prob of each learned token under the policy that sampled it."""
+    fresh: bool = False
+    """Whether that is the policy as it stands, whose own log-probs then serve where none are
+    carried."""
     advantages: Float[Tensor, " N"] | None = None
     """How much better than expected each learned token turned out; an answer's own is repeated."""
     old_token_values: Float[Tensor, " N"] | None = None

@@ -96,8 +96,14 @@ def ref_token_logps(batch: Any) -> Float[Tensor, " N"]:
     return _carried(batch, "ref_token_logps", "This stage needs references")
 
 
-def old_token_logps(batch: Any) -> Float[Tensor, " N"]:
-    """Log-probability of each learned token under the policy that sampled it."""
+def old_token_logps(batch: Any, token_logps: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Log-probability of each learned token under the policy that sampled it.
+
+    Of fresh samples it is the policy's own, without a gradient: the ratio is 1, and its gradient
+    is that of the log-probability.
+    """
+    if batch.fresh and batch.old_token_logps is None:
+        return token_logps.detach()
     return _carried(batch, "old_token_logps", "This objective learns from samples")
 
 

@@ -85,7 +85,8 @@ def batches(policy: Policy) -> Callable[[int], list[GroupBatch]]:
         order = np.random.default_rng([policy.seed, number, epoch]).permutation(len(held[number]))
         parts = min(policy.settings.minibatches, _most(policy, number))
         chosen = [held[number][at] for at in order[part % parts :: parts]]
-        return [batch_of(rows, policy.collate) for rows in split(chosen, policy.micro)]
+        made = [batch_of(rows, policy.collate) for rows in split(chosen, policy.micro)]
+        return [replace(batch, fresh=policy.updates == 1) for batch in made]
 
     return of_step
 
@@ -192,17 +193,19 @@ def _rewarded(policy: Policy, rows: Sequence[Rendered], texts: Sequence[Sequence
 def _noted(policy: Policy, rows: Sequence[Rendered]) -> dict[str, list[float]]:
     """What policy, reference and critic say of every sampled token, as far as anyone asks."""
     weighted = policy.settings.kl > 0
+    compared = weighted or "ref_token_logps" in policy.needs
     critic = "old_token_values" in policy.needs or policy.settings.advantage["name"] == "gae"
     batch = policy.collate(rows)
     model, training = policy.vlm.model, policy.vlm.model.training
     noted: dict[str, list[float]] = {}
     model.eval()
     try:
-        if weighted or "old_token_logps" in policy.needs:
+        # Samples that are learned from once need no note: the step itself says what they were.
+        if compared or ("old_token_logps" in policy.needs and policy.updates > 1):
             noted["old_token_logps"] = _column(policy, batch, "token_logps")
         if critic:
             noted["old_token_values"] = _column(policy, batch, "token_values")
-        if weighted or "ref_token_logps" in policy.needs:
+        if compared:
             with as_it_started(model, policy.start):
                 noted["ref_token_logps"] = _column(policy, batch, "token_logps")
     finally:
