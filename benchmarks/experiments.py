@@ -129,9 +129,7 @@ def scores(seen: Sequence[Answers], options: argparse.Namespace, task: str) -> l
     return lines
 
 
-def in_recipe_order(
-    seen: Sequence[Answers], options: argparse.Namespace
-) -> list[tuple[str, str]]:
+def in_recipe_order(seen: Sequence[Answers], options: argparse.Namespace) -> list[tuple[str, str]]:
     order = list(load(options.recipe, options.overrides).stage)
     cells = [cell for cell in seen[0].parts if cell[1] in options.conditions]
     return sorted(cells, key=lambda cell: (order.index(cell[0]), options.conditions.index(cell[1])))
@@ -217,7 +215,9 @@ def watching(runs: Sequence[Run]) -> list[str]:
         looks = [event for each in told for event in each if event["kind"] == "look"]
         if not looks:
             continue
-        whole = sum(event["seconds"] for each in told for event in each if event["kind"] == "finished")
+        whole = sum(
+            event["seconds"] for each in told for event in each if event["kind"] == "finished"
+        )
         cost = sum(event["seconds"] for event in looks)
         halts = [event for each in told for event in each if event["kind"] == "stopped"]
         when = ", ".join(str(event["step"]) for event in halts)

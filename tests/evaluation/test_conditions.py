@@ -20,7 +20,6 @@ from haiga.records import IMAGE, Answer, Group, Message, Picture, assistant, use
 from haiga.teachers.tasks import instructions
 from haiga.world.poets import POETS
 
-
 SCENE = {
     "season": "autumn",
     "hour": "night",

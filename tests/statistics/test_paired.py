@@ -181,7 +181,7 @@ def test_equivalence_is_two_one_sided_tests():
     above = stats.ttest_1samp(b - a, -0.3, alternative="greater").pvalue
     below = stats.ttest_1samp(b - a, 0.3, alternative="less").pvalue
     assert seen.p == pytest.approx(max(above, below))
-    assert seen.holds == (seen.p < 0.05) == (-0.3 < seen.low and seen.high < 0.3)
+    assert seen.holds == (seen.p < 0.05) == (seen.low > -0.3 and seen.high < 0.3)
 
 
 def test_few_items_show_neither_a_difference_nor_that_there_is_none():

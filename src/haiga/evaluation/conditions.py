@@ -249,9 +249,7 @@ CONDITIONS: dict[str, Condition] = {
         "items", wrong_style, "the right style from the prompt: another one is asked for", "style"
     ),
     "no_style": Condition("items", no_style, "the style from the prompt", "style"),
-    "tag": Condition(
-        "items", tag, "the words that ask for the style: a tag names it", "style"
-    ),
+    "tag": Condition("items", tag, "the words that ask for the style: a tag names it", "style"),
     "wrong_tag": Condition(
         "items", wrong_tag, "the right style from the prompt: another one's tag is shown", "style"
     ),
@@ -259,7 +257,10 @@ CONDITIONS: dict[str, Condition] = {
         "items", in_words, "the picture: a sentence says what is in it", "neither"
     ),
     "in_words_lm": Condition(
-        "model", in_words, "picture and training: the raw language model is told in words", "neither"
+        "model",
+        in_words,
+        "picture and training: the raw language model is told in words",
+        "neither",
     ),
 }
 USUAL = tuple(name for name, condition in CONDITIONS.items() if condition.tells == "picture")

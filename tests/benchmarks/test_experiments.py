@@ -1,0 +1,69 @@
+"""The driver of the experiments pools answers over seeds as it says."""
+
+from pathlib import Path
+
+import pytest
+
+from haiga.evaluation.checks import Part
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import experiments
+
+    return experiments
+
+
+def run(driver, number, before, after):
+    """A run of one check; shares as numerators over 1."""
+    parts = {
+        (stage, "full"): {"c": [Part(value) for value in values]}
+        for stage, values in (("sft", before), ("dpo", after))
+    }
+    return driver.Answers(parts, [f"{number} {at}" for at in range(len(before))])
+
+
+def test_a_step_is_pooled_over_pictures_and_told_seed_by_seed(driver):
+    seen = [run(driver, 1, [0, 0, 0, 1], [1, 0, 0, 1]), run(driver, 2, [1, 0], [1, 0])]
+    found = driver.step(seen, "dpo", "sft", "c", 0.05)
+    assert found.pooled.difference == pytest.approx(1 / 6)
+    assert found.pooled.n == 6
+    assert found.each == pytest.approx((0.25, 0.0))
+    assert not found.stayed.holds  # six pictures show nothing of the kind
+    assert driver.step(seen, "dpo", "sft", "c", None).stayed is None
+
+
+def test_seeds_share_no_cluster(driver):
+    seen = [run(driver, number, [0, 1], [1, 1]) for number in (1, 2)]
+    groups = [cluster for each in seen for cluster in each.clusters]
+    assert len(set(groups)) == 4
+
+
+def test_a_check_that_applies_nowhere_makes_no_row(driver):
+    nowhere = driver.Answers({(s, "full"): {"c": [None]} for s in ("sft", "dpo")}, ["a"])
+    assert driver.step([nowhere], "dpo", "sft", "c", None) is None
+
+
+def test_what_is_watched_is_counted(driver, tmp_path):
+    from types import SimpleNamespace
+
+    from haiga import events
+
+    def made(name, *told):
+        sink = events.to_jsonl(tmp_path / name / "events.jsonl")
+        for each in told:
+            sink(each)
+
+    look = {"kind": "look", "step": 24, "seconds": 0.5}
+    made("dpo", look, look, {"kind": "finished", "step": 48, "seconds": 20.0})
+    made("kto", look, {"kind": "stopped", "step": 24}, {"kind": "finished", "seconds": 10.0})
+    made("sft", {"kind": "finished", "step": 9, "seconds": 3.0})
+    stages = {"sft": None, "dpo": None, "kto": None}
+    one = SimpleNamespace(recipe=SimpleNamespace(stage=stages), stage=lambda name: tmp_path / name)
+    assert driver.watching([one])[2:] == [
+        "| dpo | 1 | 2 | 1.0 of 20 s (5.0 %) | 0 of 1 |",
+        "| kto | 1 | 1 | 0.5 of 10 s (5.0 %) | 1 of 1 (step 24) |",
+    ]
