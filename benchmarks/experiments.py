@@ -30,10 +30,12 @@ from haiga.evaluation.run import read_answers
 from haiga.evaluation.style import STYLE, style_check
 from haiga.pipeline import learning
 from haiga.pipeline.learned import EVALUATING
+from haiga.pipeline.models import groups_of
 from haiga.pipeline.run import Run, open_run
 from haiga.recipe.load import load
-from haiga.records import Score
+from haiga.records import Group, Score
 from haiga.statistics import paired
+from haiga.training.preferences import limited, two_sided
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ def main() -> None:
         seen = [answers(run, task, options.checks) for run, _ in runs]
         for line in (*scores(seen, options, task), "", *steps(seen, runs, options, task), ""):
             print(line)
+    for line in (*gaps([run for run, _ in runs], options.checks), ""):
+        print(line)
     for line in watching([run for run, _ in runs]):
         print(line)
 
@@ -205,6 +209,40 @@ def step(
 def mean(parts: Parts) -> float:
     values = linearised(parts)
     return sum(values) / len(values)
+
+
+def gaps(runs: Sequence[Run], checks: Sequence[str]) -> list[str]:
+    """How the chosen and the rejected answers of the training pairs differ, kind by kind."""
+    kinds = {
+        (stage.tasks, stage.rejected, stage.answers): name
+        for name, stage in reversed(runs[0].recipe.stage.items())
+        if stage.rejected is not None
+    }
+    if not kinds:
+        return []
+    lines = row(["rejected", "pairs", *checks], head=True)
+    for (_, rejected, _), name in reversed(kinds.items()):
+        groups = [group for run in runs for group in paired_groups(run, name)]
+        sides = {kind: shares(groups, kind, checks) for kind in ("chosen", "rejected")}
+        count = sum(answer.kind == "chosen" for group in groups for answer in group.answers)
+        cells = [f"{sides['chosen'][c]:.0f} against {sides['rejected'][c]:.0f}" for c in checks]
+        lines += row([str(rejected), str(count), *cells])
+    return lines
+
+
+def paired_groups(run: Run, name: str) -> list[Group]:
+    """The groups that a stage learned from, with the answers of both sides."""
+    stage = run.recipe.stage[name]
+    groups = groups_of(run.data("04_final"), "train", stage)
+    made, _ = two_sided(groups, str(stage.rejected), stage.tasks, run.recipe.seed)
+    return [limited(group, stage.answers) for group in made]
+
+
+def shares(groups: Sequence[Group], kind: str, checks: Sequence[str]) -> dict[str, float]:
+    """What each check says of all answers of a kind, in per cent."""
+    told = [(item_from(g), a.text) for g in groups for a in g.answers if a.kind == kind]
+    items, texts = [item for item, _ in told], [text for _, text in told]
+    return {name: 100 * mean(CHECKS[name].score(items, texts)) for name in checks}
 
 
 def watching(runs: Sequence[Run]) -> list[str]:

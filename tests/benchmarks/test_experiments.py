@@ -67,3 +67,21 @@ def test_what_is_watched_is_counted(driver, tmp_path):
         "| dpo | 1 | 2 | 1.0 of 20 s (5.0 %) | 0 of 1 |",
         "| kto | 1 | 1 | 0.5 of 10 s (5.0 %) | 1 of 1 (step 24) |",
     ]
+
+
+def test_both_sides_of_the_pairs_are_checked(driver):
+    from haiga.records import IMAGE, Answer, Group, Picture, assistant, user
+
+    scene = {"things": ["boat", "moon"], "season": "autumn", "setting": "sea"}
+    told = {
+        "chosen": ("There is a boat under the moon.", "Somebody took the boat."),
+        "rejected": ("The crow says nothing.", "There is a moon above the crow."),
+    }
+    answers = [Answer((assistant(t),), kind=kind) for kind, texts in told.items() for t in texts]
+    group = Group(
+        "1", (user(IMAGE),), tuple(answers), (Picture("p"),), "noir", meta={"scene": scene}
+    )
+    assert driver.shares([group], "chosen", ["named_precision"])["named_precision"] == 100
+    assert driver.shares([group], "rejected", ["named_precision"])["named_precision"] == (
+        pytest.approx(100 / 3)
+    )
