@@ -75,6 +75,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", help="a table for each; all together if left out")
     parser.add_argument("--conditions", nargs="+", default=["full"])
     parser.add_argument("--margin", type=float, help="a difference that would not matter")
+    parser.add_argument("--against", help="a stage that all are compared with, not their starts")
     parser.add_argument("--read", action="store_true", help="read what is there, and run nothing")
     return parser.parse_args()
 
@@ -161,11 +162,11 @@ def steps(
     """A row for each stage and check: from its start to it, pooled and seed by seed, in points."""
     stages = runs[0][0].recipe.stage
     made = [
-        step(seen, name, str(stage.starts_from), check, options.margin)
+        step(seen, name, start, check, options.margin)
         for name, stage in stages.items()
         for check in options.checks
-        if all((name, "full") in each.parts for each in seen)
-        and all((stage.starts_from, "full") in each.parts for each in seen)
+        if (start := options.against or stage.starts_from) and start != name
+        if all((each, "full") in one.parts for each in (start, name) for one in seen)
     ]
     found = [each for each in made if each is not None]
     adjusted = paired.holm([each.pooled.p for each in found])
@@ -262,7 +263,7 @@ def watching(runs: Sequence[Run]) -> list[str]:
         stops = f"{len(halts)} of {len(runs)}" + (f" (step {when})" if halts else "")
         share = f"{cost:.1f} of {whole:.0f} s ({100 * cost / whole:.1f} %)" if whole else "?"
         lines += row([name, str(len(runs)), str(len(looks)), share, stops])
-    return lines
+    return lines if len(lines) > 2 else []
 
 
 def row(cells: Sequence[str], head: bool = False) -> list[str]:
