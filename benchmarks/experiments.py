@@ -247,21 +247,20 @@ def shares(groups: Sequence[Group], kind: str, checks: Sequence[str]) -> dict[st
 
 
 def watching(runs: Sequence[Run]) -> list[str]:
-    """A row for each watched stage: what watching cost, and how often the stage was stopped."""
-    lines = row(["stage", "runs", "looks", "of its time", "stopped"], head=True)
+    """A row for each watched stage: what its looks cost, and how often it was stopped."""
+    lines = row(["stage", "runs", "looks", "of steps and looks", "stopped"], head=True)
     for name in runs[0].recipe.stage:
         told = [events.read(run.stage(name) / "events.jsonl") for run in runs]
         looks = [event for each in told for event in each if event["kind"] == "look"]
         if not looks:
             continue
-        whole = sum(
-            event["seconds"] for each in told for event in each if event["kind"] == "finished"
-        )
         cost = sum(event["seconds"] for event in looks)
+        taken = [event for each in told for event in each if event["kind"] == "step"]
+        whole = cost + sum(event["seconds"] for event in taken)
         halts = [event for each in told for event in each if event["kind"] == "stopped"]
         when = ", ".join(str(event["step"]) for event in halts)
         stops = f"{len(halts)} of {len(runs)}" + (f" (step {when})" if halts else "")
-        share = f"{cost:.1f} of {whole:.0f} s ({100 * cost / whole:.1f} %)" if whole else "?"
+        share = f"{cost:.1f} of {whole:.0f} s ({100 * cost / whole:.1f} %)"
         lines += row([name, str(len(runs)), str(len(looks)), share, stops])
     return lines if len(lines) > 2 else []
 

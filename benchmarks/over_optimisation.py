@@ -75,7 +75,9 @@ def table(found: Mapping[tuple[str, str], Sequence[Mapping[str, float]]]) -> lis
 def draw(found: Mapping[tuple[str, str], Sequence[Mapping[str, float]]], to: Path) -> None:
     """A panel for each stage, a line for each score and run."""
     stages = list(dict.fromkeys(stage for _, stage in found))
-    figure, panels = plt.subplots(1, len(stages), figsize=(4.2 * len(stages), 3.2), sharey=True)
+    figure, panels = plt.subplots(
+        1, len(stages), figsize=(4.2 * len(stages), 3.2), sharex=True, sharey=True
+    )
     looks = {"preferred": "C0", "reward/true_to_picture": "C1", "reward/form": "C2"}
     names = {"preferred": "reward model: better than the start", **TRUE}
     for panel, stage in zip([panels] if len(stages) == 1 else panels, stages, strict=True):

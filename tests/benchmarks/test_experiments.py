@@ -58,9 +58,10 @@ def test_what_is_watched_is_counted(driver, tmp_path):
             sink(each)
 
     look = {"kind": "look", "step": 24, "seconds": 0.5}
-    made("dpo", look, look, {"kind": "finished", "step": 48, "seconds": 20.0})
-    made("kto", look, {"kind": "stopped", "step": 24}, {"kind": "finished", "seconds": 10.0})
-    made("sft", {"kind": "finished", "step": 9, "seconds": 3.0})
+    step = {"kind": "step", "step": 24, "seconds": 9.5}
+    made("dpo", look, step, look, step)
+    made("kto", look, step, {"kind": "stopped", "step": 24})
+    made("sft", step)
     stages = {"sft": None, "dpo": None, "kto": None}
     one = SimpleNamespace(recipe=SimpleNamespace(stage=stages), stage=lambda name: tmp_path / name)
     assert driver.watching([one])[2:] == [
