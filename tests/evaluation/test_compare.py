@@ -29,7 +29,7 @@ def test_a_yes_or_no_check_is_left_as_it_is():
 def test_equal_answers_do_not_prove_that_all_answers_are_equal():
     parts = [Part(1, 2), Part(2, 3), Part(0, 1), Part(2, 2)] * 25
     table = {"sft": {"full": {"c": parts}, "blind": {"c": list(parts)}}}
-    (row,) = comparisons(table, [str(i) for i in range(100)])
+    (row,) = comparisons(table, [str(i) for i in range(100)], starts={})
     assert (row["difference"], row["p"], row["moved"]) == (0, 1, False)
     assert row["high"] == pytest.approx(0.037, abs=1e-3)  # z² / (100 + z²)
     assert row["low"] == -row["high"]
@@ -38,7 +38,7 @@ def test_equal_answers_do_not_prove_that_all_answers_are_equal():
 
 def test_one_cluster_shows_nothing():
     table = {"sft": {"full": {"c": [Part(1)]}, "blind": {"c": [Part(0)]}}}
-    (row,) = comparisons(table, ["a"])
+    (row,) = comparisons(table, ["a"], starts={})
     assert not row["moved"]
     assert row["detectable"] is None
     assert json.dumps(row, allow_nan=False)
@@ -48,7 +48,7 @@ def test_differences_equal_those_of_the_summary():
     ours = [Part(1, 2), Part(3, 3), Part(0, 1), Part(2, 4)]
     theirs = [Part(0, 1), Part(1, 3), Part(0, 1), Part(1, 1)]
     table = {"sft": {"full": {"c": ours}, "blind": {"c": theirs}}}
-    (row,) = comparisons(table, ["a", "b", "c", "d"])
+    (row,) = comparisons(table, ["a", "b", "c", "d"], starts={})
     assert row["difference"] == pytest.approx(6 / 10 - 2 / 6)
     assert row["n"] == 4
     assert row["p_holm"] == row["p"]
@@ -56,7 +56,22 @@ def test_differences_equal_those_of_the_summary():
 
 def test_a_check_that_applies_nowhere_is_not_compared():
     table = {"sft": {"full": {"c": [None]}, "blind": {"c": [None]}}}
-    assert comparisons(table, ["a"]) == []
+    assert comparisons(table, ["a"], starts={}) == []
+
+
+def test_a_stage_is_held_against_the_one_it_started_from():
+    align, sft, dpo, kto = ([Part(int(i < share)) for i in range(20)] for share in (2, 8, 14, 5))
+    table = {
+        name: {"full": {"c": parts}}
+        for name, parts in {"align": align, "sft": sft, "dpo": dpo, "kto": kto}.items()
+    }
+    starts = {"sft": "align", "dpo": "sft", "kto": "sft"}
+    rows = comparisons(table, [str(i) for i in range(20)], starts=starts)
+    told = {row["stage"]: (row["against"], row["difference"]) for row in rows}
+    assert told["sft"] == ("align", pytest.approx(0.3))
+    assert told["dpo"] == ("sft", pytest.approx(0.3))
+    assert told["kto"] == ("sft", pytest.approx(-0.15))  # and not against dpo, which it follows
+    assert "align" not in told
 
 
 def test_moved_is_decided_on_the_adjusted_p():
@@ -64,9 +79,9 @@ def test_moved_is_decided_on_the_adjusted_p():
     # One check with a difference of 8 in 60: p about .01 alone, not below .05 among 40.
     shifted = {**parts, "c0": [Part(1 if k % 2 or k < 16 else 0) for k in range(60)]}
     table = {"sft": {"full": shifted, "blind": parts}}
-    rows = comparisons(table, [str(k) for k in range(60)])
+    rows = comparisons(table, [str(k) for k in range(60)], starts={})
     alone = comparisons({"sft": {k: {"c0": v["c0"]} for k, v in table["sft"].items()}},
-                        [str(k) for k in range(60)])  # fmt: skip
+                        [str(k) for k in range(60)], starts={})  # fmt: skip
     assert alone[0]["moved"]
     assert not rows[0]["moved"]
     assert rows[0]["low"] > 0

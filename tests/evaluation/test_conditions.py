@@ -20,6 +20,14 @@ from haiga.records import IMAGE, Answer, Group, Message, Picture, assistant, use
 from haiga.teachers.tasks import instructions
 from haiga.world.poets import POETS
 
+SCENE = {
+    "season": "autumn",
+    "hour": "night",
+    "weather": "clear",
+    "setting": "sea",
+    "things": ["boat", "moon"],
+}
+
 
 def item(i, picture, cluster="", prompt=(IMAGE, "\nWrite a haiku.")):
     return Item(
@@ -27,7 +35,7 @@ def item(i, picture, cluster="", prompt=(IMAGE, "\nWrite a haiku.")):
         prompt=(user(*prompt),),
         pictures=(Picture(picture),),
         reference=f"poem {i}",
-        truth={"scene": {"id": str(i)}},
+        truth={"scene": SCENE | {"id": str(i)}},
         cluster=cluster,
     )
 
@@ -102,7 +110,9 @@ def test_every_condition_keeps_all_items_in_order_and_says_what_it_removes():
         assert [e.id for e in condition.transform(items, 0)] == [e.id for e in items]
         assert condition.removes
     assert list(USUAL) == ["full", "blind", "blind_lm", "shuffled", "grey", "random_projector"]
-    assert set(CONDITIONS) - set(USUAL) == {"wrong_style", "no_style"}
+    assert set(CONDITIONS) - set(USUAL) == {
+        "wrong_style", "no_style", "tag", "wrong_tag", "in_words", "in_words_lm",
+    }  # fmt: skip
 
 
 def asked(id, task, language="en", words=0, prefix="\n"):
@@ -135,6 +145,32 @@ def test_no_style_is_asked_for_in_words_that_no_task_has():
         for language in ("en", "ja"):
             own = instructions(task, language)
             assert set(own).isdisjoint(instructions("any", language))
+
+
+def test_a_tag_asks_for_the_items_own_style_or_for_another_without_a_word():
+    items = [asked(str(i), ("haiku", "noir")[i % 2], words=i % 2) for i in range(8)]
+    for ours, right, wrong in zip(
+        items, CONDITIONS["tag"].transform(items, 0), CONDITIONS["wrong_tag"].transform(items, 0),
+        strict=True,
+    ):  # fmt: skip
+        other = "noir" if ours.task == "haiku" else "haiku"
+        assert right.prompt == (user(IMAGE, f"\n[STYLE: {ours.task}]"),)
+        assert wrong.prompt == (user(IMAGE, f"\n[STYLE: {other}]"),)
+        assert right.task == wrong.task == ours.task
+
+
+def test_words_stand_in_the_place_of_a_picture():
+    shown = item(3, "p", prompt=(IMAGE, "\nWrite a haiku."))
+    (told,) = CONDITIONS["in_words"].transform([shown], 0)
+    assert told.pictures == ()
+    sentence, question = told.prompt[0].text.split("\n")
+    assert question == "Write a haiku."
+    for word in ("autumn", "night", "sea", "boat", "moon"):
+        assert word in sentence
+    assert CONDITIONS["in_words_lm"].transform([shown], 0) == [told]
+    assert CONDITIONS["in_words"].transform([shown], 1) != [told]
+    with pytest.raises(DataError, match="Item 3: what is in its picture is not known"):
+        CONDITIONS["in_words"].transform([replace(shown, truth={})], 0)
 
 
 def test_a_description_and_earlier_turns_stay():

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -170,7 +171,8 @@ def test_answers_lie_beside_their_reference_and_their_own_truth(tmp_path):
 
 
 def test_comparisons_say_that_the_seer_needs_its_picture(tmp_path):
-    evaluate({"base": stage(silent), "sft": stage(Seer(), "v")}, ITEMS, tmp_path)
+    taught = replace(stage(Seer(), "v"), starts_from="base")
+    evaluate({"base": stage(silent), "sft": taught}, ITEMS, tmp_path)
     rows = json.loads((tmp_path / "comparisons.json").read_text())
     seen = {(r["stage"], r["check"], r["against"]): r for r in rows}
     moved = seen["sft", "named_precision", "blind"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from haiga.statistics.intervals import wilson
-from haiga.statistics.paired import Comparison, difference, holm, sentence
+from haiga.statistics.paired import Comparison, difference, equivalence, holm, sentence
 
 
 def test_paired_t_is_that_of_scipy():
@@ -171,3 +171,34 @@ def test_small_differences_get_the_decimals_that_they_need():
 def test_a_sentence_about_one_item():
     alone = difference([1.0], [2.0], seed=0)
     assert "no difference could be seen with n = 1" in sentence(alone, "loss", 1.0, 2.0)
+
+
+def test_equivalence_is_two_one_sided_tests():
+    rng = np.random.default_rng(5)
+    a = rng.normal(size=40)
+    b = a + rng.normal(0.1, 0.5, size=40)
+    seen = equivalence(a, b, margin=0.3)
+    above = stats.ttest_1samp(b - a, -0.3, alternative="greater").pvalue
+    below = stats.ttest_1samp(b - a, 0.3, alternative="less").pvalue
+    assert seen.p == pytest.approx(max(above, below))
+    assert seen.holds == (seen.p < 0.05) == (seen.low > -0.3 and seen.high < 0.3)
+
+
+def test_few_items_show_neither_a_difference_nor_that_there_is_none():
+    a, b = [0, 1, 0, 1], [1, 0, 0, 1]
+    assert not difference(a, b, seed=0).moved
+    assert not equivalence(a, b, margin=0.05).holds
+
+
+def test_equal_columns_of_many_clusters_are_equivalent_and_one_cluster_is_not():
+    same = equivalence([0, 1] * 5, [0, 1] * 5, margin=0.01)
+    assert (same.holds, same.p) == (True, 2.0**-10)
+    assert not equivalence([0, 1], [0, 1], ["a", "a"], margin=0.01).holds
+    assert not equivalence([0.0] * 9, [0.5] * 9, margin=0.4).holds
+
+
+def test_a_margin_is_above_zero():
+    with pytest.raises(ValueError, match="above 0"):
+        equivalence([0, 1], [0, 1], margin=0)
+    with pytest.raises(ValueError, match="one length"):
+        equivalence([0, 1], [0], margin=1)

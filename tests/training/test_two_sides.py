@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haiga.records import IMAGE, Answer, Group, Picture, assistant, user, without_pictures
-from haiga.training.preferences import one_sided, strangers, two_sided, with_mismatched
+from haiga.training.preferences import limited, one_sided, strangers, two_sided, with_mismatched
 
 
 def group(number, texts, task="haiku", cluster="", picture=None, language="en"):
@@ -58,6 +58,14 @@ def test_mismatched_answers_are_those_of_another_picture():
         [("chosen", "a"), ("rejected", "b")],
         [("chosen", "b"), ("rejected", "a")],
     ]
+
+
+def test_a_limit_holds_for_each_side_alone():
+    groups = [group(1, ["a", "b", "c"]), group(2, ["x", "y", "z"])]
+    made, _ = two_sided(groups, "mismatched", ["haiku"], seed=0)
+    (one, _) = [limited(each, 2) for each in made]
+    assert sides([one]) == [[*(("chosen", t) for t in "ab"), *(("rejected", t) for t in "xy")]]
+    assert limited(made[0], None) == made[0]
 
 
 def test_a_sources_own_rejected_answers_are_given():

@@ -1,4 +1,4 @@
-"""Paired comparisons: full against each condition, and each stage against the one before.
+"""Paired comparisons: full against each condition, and each stage against the one it started from.
 
 Every comparison is on the same items. A check is a ratio of sums R = ΣN/ΣD, so each item enters
 with its linearised value R + (N - R·D) / mean(D) (Taylor linearisation of a ratio: Särndal,
@@ -35,17 +35,20 @@ class Contrast:
     stage: str
     check: str
     against: str
-    """A condition of the same stage, the previous stage's name, or a control's."""
+    """A condition of the same stage, the stage that it started from, or a control."""
     kind: str
     """"condition", "stage", or "control": a stage that was trained without pictures."""
 
 
-def comparisons(table: Table, clusters: Sequence[str], *, seed: int = 0) -> list[dict[str, Any]]:
+def comparisons(
+    table: Table, clusters: Sequence[str], *, starts: Mapping[str, str], seed: int = 0
+) -> list[dict[str, Any]]:
     """One row per contrast: stage, check, against, kind, difference, low, high, n, p, p_holm,
     moved, detectable, sentence. `difference` is (stage under full) - (what it is held against);
-    `detectable` is None where no difference could be seen."""
+    `detectable` is None where no difference could be seen. `starts` has for each stage the one
+    that it started from; a stage that it does not name is held against no other."""
     rows: list[dict[str, Any]] = []
-    for contrasts in _families(table):
+    for contrasts in _families(table, starts):
         found = [_compare(table, contrast, clusters, seed) for contrast in contrasts]
         adjusted = paired.holm([comparison.p for comparison, _ in found])
         for contrast, (comparison, means), p in zip(contrasts, found, adjusted, strict=True):
@@ -54,20 +57,19 @@ def comparisons(table: Table, clusters: Sequence[str], *, seed: int = 0) -> list
     return rows
 
 
-def _families(table: Table) -> Iterator[list[Contrast]]:
+def _families(table: Table, starts: Mapping[str, str]) -> Iterator[list[Contrast]]:
     """The contrasts of each stage; one family of Holm's each."""
-    before = ""
     controls = [stage for stage, by_condition in table.items() if "full" not in by_condition]
     for stage, by_condition in table.items():
         if stage in controls:
             continue
         checks = [name for name, parts in by_condition["full"].items() if any(parts)]
         against = [(name, "condition") for name in by_condition if name != "full"]
-        if before:
-            against.append((before, "stage"))
+        start = starts.get(stage)
+        if start in table and start not in controls:
+            against.append((start, "stage"))
         against += [(name, "control") for name in controls]
         yield [Contrast(stage, check, *other) for check in checks for other in against]
-        before = stage
 
 
 def _compare(

@@ -13,16 +13,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 from PIL import Image
 
 from haiga.errors import DataError
 from haiga.models.pictures import open_picture
-from haiga.records import Group, Message, Picture, text_only
+from haiga.records import Group, Message, Picture, text_only, user
 from haiga.teachers.tasks import draw_instruction, instructions
+from haiga.world.poets import POETS
+from haiga.world.scenes import Scene
 
 GREY = (128, 128, 128)
 NO_STYLE = "any"
 """The task whose instructions ask for words about a picture, and for no manner."""
+TAG = "tag_"
+"""Before the name of a task, the task that asks for the same by a tag alone: "[STYLE: noir]"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,9 @@ class Condition:
     """(items, seed) -> the items as they are asked; never fewer, never in another order."""
     removes: str
     """What is removed, as the end of the sentence "this condition removes …"."""
-    tells: Literal["picture", "style"] = "picture"
-    """What a model has no use for that does as well under this condition."""
+    tells: Literal["picture", "style", "neither"] = "picture"
+    """What a model has no use for that does as well under this condition. "neither" asks for the
+    same in another way."""
 
 
 def item_from(group: Group) -> Item:
@@ -89,6 +95,29 @@ def _without_picture(items: Sequence[Item], seed: int) -> list[Item]:
 
 def _grey(items: Sequence[Item], seed: int) -> list[Item]:
     return [replace(item, grey=True) for item in items]
+
+
+def in_words(items: Sequence[Item], seed: int) -> list[Item]:
+    """Every item with a sentence in the place of its picture, that says all that is in it.
+
+    Raises:
+        DataError: the content of an item's picture is not known.
+    """
+    return [_told(item, seed) for item in items]
+
+
+def _told(item: Item, seed: int) -> Item:
+    scene = item.truth.get("scene")
+    if not scene:
+        raise DataError(
+            f"Item {item.id}: what is in its picture is not known, so that no words can stand in "
+            "its place. Leave the conditions 'in_words' and 'in_words_lm' out."
+        )
+    rng = np.random.default_rng([seed, *item.id.encode()])
+    sentence = POETS["describe"](Scene.from_dict(scene), item.language, rng)
+    (*before, last) = item.prompt
+    text = sentence + last.text
+    return replace(item, prompt=(*map(text_only, before), user(text)), pictures=())
 
 
 def _bare(message: Message, item: Item) -> Message:
@@ -163,6 +192,19 @@ def no_style(items: Sequence[Item], seed: int) -> list[Item]:
     return [_asking(item, NO_STYLE, rng) for item in items]
 
 
+def tag(items: Sequence[Item], seed: int) -> list[Item]:
+    """Every item is asked for its style by a tag, without a word; raises as `wrong_style` does."""
+    rng = random.Random(seed)
+    return [_asking(item, TAG + item.task, rng) for item in items]
+
+
+def wrong_tag(items: Sequence[Item], seed: int) -> list[Item]:
+    """Every item is asked for another of the items' tasks by that task's tag; raises likewise."""
+    rng = random.Random(seed)
+    tasks = sorted({item.task for item in items})
+    return [_asking(item, TAG + rng.choice(_others(item, tasks)), rng) for item in items]
+
+
 def _others(item: Item, tasks: Sequence[str]) -> list[str]:
     """The tasks that are asked for in other words than the item's own."""
     own = set(instructions(item.task, item.language))
@@ -207,6 +249,19 @@ CONDITIONS: dict[str, Condition] = {
         "items", wrong_style, "the right style from the prompt: another one is asked for", "style"
     ),
     "no_style": Condition("items", no_style, "the style from the prompt", "style"),
+    "tag": Condition("items", tag, "the words that ask for the style: a tag names it", "style"),
+    "wrong_tag": Condition(
+        "items", wrong_tag, "the right style from the prompt: another one's tag is shown", "style"
+    ),
+    "in_words": Condition(
+        "items", in_words, "the picture: a sentence says what is in it", "neither"
+    ),
+    "in_words_lm": Condition(
+        "model",
+        in_words,
+        "picture and training: the raw language model is told in words",
+        "neither",
+    ),
 }
 USUAL = tuple(name for name, condition in CONDITIONS.items() if condition.tells == "picture")
 """Those that any held-out items can be put under."""

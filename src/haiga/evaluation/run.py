@@ -46,6 +46,8 @@ class Stage:
     conditions: tuple[str, ...] | None = None
     """The only conditions under which it is asked: ("blind",) for a control that was trained
     without pictures. None: all."""
+    starts_from: str | None = None
+    """The stage that it started from, with which it is compared."""
 
 
 def evaluate(
@@ -62,7 +64,7 @@ def evaluate(
     """Asks every stage under every condition, scores, compares and writes under `folder`.
 
     Args:
-        stages: in the order in which they were trained; each is compared with the one before.
+        stages: in the order in which they were trained.
         items: held-out items; ids must differ.
         folder: the run's `evaluation/`.
         conditions: names from their table. "full" is always asked.
@@ -87,11 +89,17 @@ def evaluate(
             answers = _ask(model, name, items, path, known, decoding or {}, seed)
             asked[stage][name] = answers
             emit({"kind": "answers", "stage": stage, "condition": name, "count": len(answers)})
-    return _score_and_compare(asked, items, checks, folder, seed)
+    starts = {name: stage.starts_from for name, stage in stages.items() if stage.starts_from}
+    return _score_and_compare(asked, items, checks, folder, starts, seed)
 
 
 def _score_and_compare(
-    asked: Asked, items: Sequence[Item], checks: Mapping[str, Check], folder: Path, seed: int
+    asked: Asked,
+    items: Sequence[Item],
+    checks: Mapping[str, Check],
+    folder: Path,
+    starts: Mapping[str, str],
+    seed: int,
 ) -> Summary:
     groups = clusters(items)
     parts: compare.Table = {
@@ -106,7 +114,8 @@ def _score_and_compare(
         for stage, by_condition in parts.items()
     }
     _write_json(folder / "summary.json", summary)
-    _write_json(folder / "comparisons.json", compare.comparisons(parts, groups, seed=seed))
+    rows = compare.comparisons(parts, groups, starts=starts, seed=seed)
+    _write_json(folder / "comparisons.json", rows)
     return summary
 
 

@@ -111,7 +111,10 @@ def _stage(run: Run, name: str, held: _Held) -> Stage:
     if run.recipe.stage[name].part == "language":
         decoding = {key: value for key, value in _decoding(run).items() if key != "temperature"}
         return Stage(
-            weights, text_answerer(run.stage(name) / "model", **decoding), conditions=WITHOUT_EYES
+            weights,
+            text_answerer(run.stage(name) / "model", **decoding),
+            conditions=WITHOUT_EYES,
+            starts_from=run.recipe.stage[name].starts_from,
         )
 
     def answers(load: Callable[[], Vlm]) -> Callable[..., list[str]]:
@@ -122,13 +125,16 @@ def _stage(run: Run, name: str, held: _Held) -> Stage:
         norms = projector_norms(load_stage(run.stage(name) / "model"))
         return random_projector(load_stage(run.base), norms, seed=seed)
 
+    raw = Stage(base, answers(lambda: load_stage(run.base)))
     stage = Stage(
         weights=weights,
         answer=answers(lambda: load_stage(run.stage(name) / "model")),
         controls={
-            "blind_lm": Stage(base, answers(lambda: load_stage(run.base))),
+            "blind_lm": raw,
+            "in_words_lm": raw,
             "random_projector": Stage(store.fingerprint([base, weights, seed]), answers(scrambled)),
         },
+        starts_from=run.recipe.stage[name].starts_from,
     )
     if run.recipe.stage[name].pictures:
         return stage

@@ -1,4 +1,4 @@
-"""Did it move? Two columns of values on the same items, compared item by item."""
+"""Did it move, or did it surely stay? Two columns of values on the same items, item by item."""
 
 from __future__ import annotations
 
@@ -78,6 +78,52 @@ def difference(
         # Shares cannot differ by more than one: so few items show nothing at all.
         detectable=math.inf if share and seen > 1 else seen,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Equivalence:
+    """Whether the paired difference mean(b) - mean(a) is too small to matter."""
+
+    difference: float
+    low: float
+    high: float
+    """The 90 % interval, which lies within the margin exactly where `holds`."""
+    p: float
+    """Of the harder of the two one-sided tests."""
+    holds: bool
+
+
+def equivalence(
+    a: ArrayLike, b: ArrayLike, clusters: Sequence[Hashable] | None = None, *, margin: float
+) -> Equivalence:
+    """Two one-sided t-tests on clusters (Schuirmann 1987): |mean(b) - mean(a)| < margin.
+
+    That no difference was seen does not show that there is none; this can show that there is none
+    of the size of `margin`, which must be chosen before anything is seen. Where no cluster differs
+    from another, p is that of a sign test, 2^-C; a single cluster shows nothing.
+
+    Raises:
+        ValueError: columns of different lengths, or a margin that is not above 0.
+    """
+    before, after = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if before.shape != after.shape:
+        raise ValueError(
+            f"Paired columns must be of one length, not {before.size} and {after.size}."
+        )
+    if not margin > 0:
+        raise ValueError(f"A difference that does not matter is above 0, not {margin}.")
+    deltas = after - before
+    mean, error = float(deltas.mean()), intervals.standard_error(deltas, clusters)
+    count = intervals.count_clusters(clusters, deltas.size)
+    if count == 1:
+        return Equivalence(mean, -math.inf, math.inf, 1.0, False)
+    room = margin - abs(mean)
+    if error == 0:
+        p = 2.0**-count if room > 0 else 1.0
+        return Equivalence(mean, mean, mean, p, p < 1 - LEVEL)
+    reach = float(stats.t.ppf(LEVEL, count - 1)) * error
+    p = float(stats.t.sf(room / error, count - 1))
+    return Equivalence(mean, mean - reach, mean + reach, p, p < 1 - LEVEL)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -55,7 +55,8 @@ class Sight:
     start could only be kept as a second copy of the model."""
     dtype: torch.dtype
     together: int
-    """Rows that are put through the model at once."""
+    """Rows that are put through the model at once: a pass that keeps nothing for a gradient has
+    room for more of them than a step, and writing costs by the token and not by the row."""
 
 
 def watched(stage: Stage) -> Watch | None:
@@ -96,7 +97,7 @@ def looking(job: Job, material: Material) -> Callable[[nn.Module, int], Look] | 
         collate=lambda rows: job.collate(rows, -1),
         start=starting_copy(job.model) if isinstance(job.model, PeftModel) else None,
         dtype=DTYPES[material.stage.dtype],
-        together=material.stage.micro_batch or material.stage.batch,
+        together=max(section.pictures, material.stage.micro_batch or material.stage.batch),
     )
     return lambda model, step: look(sight, step)
 

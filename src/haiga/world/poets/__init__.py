@@ -42,4 +42,8 @@ POETS: Final[dict[str, Poet]] = {
     "museum": museum,
     "describe": describe,
     "title": title,
+    "tag_haiku": haiku,
+    "tag_noir": noir,
+    "tag_museum": museum,
 }
+"""`tag_…` are the same voices, asked for by a tag."""
