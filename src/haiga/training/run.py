@@ -40,7 +40,8 @@ from haiga.training.references import known_answers, model_key, of_rows, startin
 from haiga.training.settings import DTYPES, Hooks, Settings, silent
 
 LOOKS_APART = 24
-"""A look takes about as long as a step: so many steps apart, looks take a twentieth of the time."""
+"""Where a look takes as long as a step, looks so many steps apart take a twentieth of the time. It is
+more where steps are small, and is measured in docs/experiments.md."""
 
 
 def train_stage(name: str, material: Material, folder: Path) -> str | None:
