@@ -54,6 +54,8 @@ class Teach(_Section):
     tasks: SomeWords
     answers: Count | dict[Word, Count] = 1
     """Of each task, or task by task; 1 where a task is not named."""
+    exchanges: dict[Word, Components] = {}
+    """Task -> what is asked about its texts once they are there, one after another."""
 
     def calls(self) -> dict[str, int]:
         """Task -> how many answers are asked for."""
