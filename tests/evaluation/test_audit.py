@@ -1,5 +1,6 @@
 """The audit of pairs, against values counted by hand, and the rule of its verdict."""
 
+import numpy as np
 import pytest
 
 from haiga.evaluation.audit import audit, flips, pairs_of
@@ -68,7 +69,7 @@ def test_form_is_looked_at_where_it_can_be_counted():
     pairs = ((poem, "an old pond\na frog\nsplash"),) * 2
     assert _audited(*pairs, task="haiku")["sides"]["form"]["difference"] == 1
     assert "form" not in _audited(*pairs, task="noir")["sides"]
-    assert "form" not in _audited(*pairs, task="haiku", language="fr")["sides"]
+    assert "form" not in _audited(*pairs, task="haiku", language="fr", meta={})["sides"]
 
 
 def test_language_is_a_side():
@@ -89,15 +90,16 @@ def test_texts_alone_tell_what_words_tell():
 
 
 def test_pictures_of_one_cluster_never_teach_about_each_other():
-    # Each picture has a word of its own for the chosen side: of other pictures it says nothing.
-    names = _names(30)
-    chosen = [f"{n}{n} boat" for n in names for _ in range(3)]
-    rejected = [f"{n}x boat" for n in names for _ in range(3)]
-    clusters = [n for n in names for _ in range(3)]
+    # Each picture has a word of its own for either side: of other pictures they say nothing.
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefghij"), 8)) for _ in range(60)]
+    chosen = [f"{word} boat" for word in words[:30] for _ in range(3)]
+    rejected = [f"{word} boat" for word in words[30:] for _ in range(3)]
+    clusters = [str(n) for n in range(30) for _ in range(3)]
     kept = text_only_auc(chosen, rejected, clusters)
     leaked = text_only_auc(chosen, rejected, [str(at) for at in range(90)])
     assert leaked.mean > 0.95
-    assert kept.mean < leaked.mean
+    assert kept.low < 0.5 < kept.high
 
 
 def test_texts_on_both_sides_tell_nothing():

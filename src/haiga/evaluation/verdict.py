@@ -50,9 +50,9 @@ _GROUNDING: Final = {
 def grounding(found: Mapping[str, Any]) -> str:
     """Which of the cases above the pairs are; `found` is what an audit found."""
     truth, judged = found["truth"].get(GROUNDING), found.get("judged")
-    if truth is None and judged is None:
-        return "unknown"
     gap, least = (truth, REAL) if truth is not None else (judged, JUDGED)
+    if gap is None:
+        return "unknown"
     if gap["moved"]:
         if gap["difference"] < 0:
             return "wrong"

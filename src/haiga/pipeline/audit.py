@@ -11,10 +11,12 @@ import numpy as np
 
 from haiga import store
 from haiga.errors import DataError, RecipeError
+from haiga.pipeline.judging import judged
 from haiga.pipeline.models import groups_of
 from haiga.pipeline.run import Run
 from haiga.recipe.schema import Recipe, Stage
 from haiga.store.files import read_json, write_json
+from haiga.teachers.opened import made_of
 from haiga.training.preferences import limited, two_sided
 
 VERSION: Final = 1
@@ -36,7 +38,8 @@ def look(run: Run) -> dict[str, Found]:
     is known of the same pairs is not measured again. Nothing where no stage compares answers.
 
     Raises:
-        DataError: a stage finds no pair.
+        DataError: a stage finds no pair, or most of them could not be judged.
+        BudgetError: the judge could cost too much.
     """
     names = comparing(run.recipe)
     path = run.folder / "audit.json"
@@ -75,8 +78,10 @@ def read_audit(run: Run) -> dict[str, Found]:
 
 def _key(run: Run, stage: Stage) -> str:
     """What the pairs of a stage depend on: two stages of the same pairs are looked at once."""
+    section = run.recipe.audit
+    judge = [made_of(section.judge), section.pairs] if section.judge is not None else []
     made = [stage.rejected, list(stage.tasks), stage.pictures, stage.answers, run.recipe.seed]
-    return store.fingerprint([VERSION, run.data("04_final").fingerprint(), *made])
+    return store.fingerprint([VERSION, run.data("04_final").fingerprint(), *made, *judge])
 
 
 def _audited(run: Run, name: str) -> Found:
@@ -105,6 +110,7 @@ def _audited(run: Run, name: str) -> Found:
         "left_out": dict(Counter(dropped.values())),
         **look(looked, seed=run.recipe.seed),
         "taught": flips(_notes(run, stage.tasks)),
+        "judged": judged(run, looked),
     }
     return {**found, "grounding": grounding(found), "verdict": verdict(found)}
 

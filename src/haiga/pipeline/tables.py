@@ -91,6 +91,8 @@ def audit(found: Mapping[str, Mapping[str, Any]]) -> None:
                 stage,
                 f"{each['pairs']:,}",
                 _signed(gap) if gap else "not known",
+                _signed(each["judged"]) if each["judged"] else "nobody",
+                _flipped(each),
                 _cell(each["text_only"]),
                 _signed(each["length"]),
                 _cell(each["longer"]),
@@ -99,7 +101,8 @@ def audit(found: Mapping[str, Mapping[str, Any]]) -> None:
                 f"{each['repeated']['mean']:.2f}",
             ]
         )
-    header = ["stage", "pairs", "gap in grounding", "texts alone (AUC)", "words more"]
+    header = ["stage", "pairs", "gap in grounding", "gap as judged", "flipped"]
+    header += ["texts alone (AUC)", "words more"]
     show([*header, "longer", "shared words", "equal", "repeated"], rows)
     for stage, each in found.items():
         print(f"{stage}: {each['verdict']}.")
@@ -149,3 +152,9 @@ def _cell(score: dict[str, float] | None) -> str:
 
 def _signed(gap: Mapping[str, float]) -> str:
     return f"{gap['difference']:+.2f} [{gap['low']:+.2f}, {gap['high']:+.2f}]"
+
+
+def _flipped(found: Mapping[str, Any]) -> str:
+    """How often position decided: before the judge, or when the teacher made the pairs."""
+    source = found["judged"] or found["taught"]
+    return _cell(source["flipped"]) if source else ""

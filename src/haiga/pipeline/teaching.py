@@ -30,6 +30,7 @@ from haiga.teachers.tasks import instructions
 from haiga.teachers.voices import voice
 
 PATH = "teach.teacher"
+STAGE = "02_captioned"
 
 
 def teach(run: Run) -> None:
@@ -40,18 +41,18 @@ def teach(run: Run) -> None:
         options = {**section.model_dump(mode="json"), **_made_of(run.recipe, section)}
         if not section.exchanges:
             del options["exchanges"]
-    before, began = len(_ledger(run)), time.monotonic()
+    before, began = len(ledger(run, STAGE)), time.monotonic()
     expected: list[Cost] = []
 
     def opened() -> Teacher:
         assert section is not None
         expected.extend(_announced(run, section))
-        return open_teacher(section.teacher, PATH, _books(run))
+        return open_teacher(section.teacher, PATH, books(run, STAGE))
 
     try:
         captioning.caption(
             run.data("01_filtered"),
-            run.data("02_captioned"),
+            run.data(STAGE),
             options,
             teacher=opened if section else None,
             answers=section.calls() if section else {},
@@ -61,7 +62,7 @@ def teach(run: Run) -> None:
     finally:
         # Also of a session that broke off: what was paid is paid.
         for cost in expected:
-            paid = actual(_ledger(run)[before:], time.monotonic() - began)
+            paid = actual(ledger(run, STAGE)[before:], time.monotonic() - began)
             _say(run, f"{words(paid)}; estimated were {words(cost)}")
 
 
@@ -79,15 +80,15 @@ def cost(run: Run) -> Cost | None:
     teacher = bind(teachers.TEACHERS, section.teacher, PATH)()
     if not isinstance(teacher, Remote):
         return None
-    books, made = _books(run), made_of(section.teacher)
+    kept_in, made = books(run, STAGE), made_of(section.teacher)
     rehearsal: list[Request] = []
-    known = partial(kept, books.answers, made_of=made)
+    known = partial(kept, kept_in.answers, made_of=made)
     return estimate(
         teacher,
         _requests(run, section, rehearsed(teacher, known, rehearsal), rehearsal),
-        price_of(teacher.model, books.prices),
-        ledger=_ledger(run),
-        is_kept=lambda request: is_cached(books.answers, request, made),
+        price_of(teacher.model, kept_in.prices),
+        ledger=ledger(run, STAGE),
+        is_kept=lambda request: is_cached(kept_in.answers, request, made),
     )
 
 
@@ -216,24 +217,24 @@ def _exchange_faults(recipe: Recipe, section: Teach, teacher: Teacher) -> Iterat
         )
 
 
-def _books(run: Run) -> Books:
+def books(run: Run, stage: str) -> Books:
+    """Where a run keeps what `stage` asks and pays; a limit holds for the calls of one stage."""
     spend = to_jsonl(run.folder / "ledger.jsonl")
     return Books(
         answers=run.folder / "answers",
-        spend=lambda bill: spend({"stage": "02_captioned", **bill}),
-        spent=partial(_spent, run),
+        spend=lambda bill: spend({"stage": stage, **bill}),
+        spent=lambda model: sum(
+            bill["dollars"] for bill in ledger(run, stage) if bill["model"] == model
+        ),
         prices=run.recipe.prices,
     )
 
 
-def _spent(run: Run, model: str) -> float:
-    return sum(bill["dollars"] for bill in _ledger(run) if bill["model"] == model)
-
-
-def _ledger(run: Run) -> list[dict[str, Any]]:
+def ledger(run: Run, stage: str) -> list[dict[str, Any]]:
+    """The calls that `stage` has paid."""
     bills = events.read(run.folder / "ledger.jsonl")
-    return [bill for bill in bills if bill.get("stage") == "02_captioned"]
+    return [bill for bill in bills if bill.get("stage") == stage]
 
 
 def _say(run: Run, text: str) -> None:
-    run.emit({"kind": "note", "stage": "02_captioned", "text": text})
+    run.emit({"kind": "note", "stage": STAGE, "text": text})

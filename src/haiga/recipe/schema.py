@@ -64,6 +64,15 @@ class Teach(_Section):
         return {task: self.answers.get(task, 1) for task in self.tasks}
 
 
+class Audit(_Section):
+    """Who judges pairs before training, where nobody knows what their pictures show."""
+
+    judge: Component | None = None
+    """A teacher; better not the one that wrote them."""
+    pairs: Count = 200
+    """How many of a stage's pairs are judged, each in both orders."""
+
+
 class Split(_Section):
     """How many pictures are kept apart; whole clusters go to one side."""
 
@@ -249,6 +258,7 @@ class Recipe(_Section):
     teach: Teach | None = None
     prices: dict[str, Annotated[tuple[Amount, Amount], Field(strict=False)]] = {}
     """Model -> dollars per million tokens in and out, before the prices that haiga knows."""
+    audit: Audit = Audit()
     split: Split = Split()
     critic: Critic | None = None
     model: Model
