@@ -46,31 +46,15 @@ def caption(
         return
     rows = list(filtered.rows())
     files = PictureFiles(filtered.path.parent / "00_raw")
-    failed: list[str] = []
-    asked = 0
-
-    def counted(answered: Iterable[Answered]) -> Iterator[Answered]:
-        nonlocal asked
-        for each in answered:
-            failed.extend(each.failures)
-            asked += each.calls
-            stop_if_most_fail("calls to the teacher", failed, asked)
-            yield each
-
-    def written(teacher: Teacher, shard: Sequence[Row]) -> Iterator[tuple[Answered, Answered]]:
-        """What was answered about each row, and what came of talking about it."""
-        with closing(ask(teacher, shard, files, answers=answers)) as first:
-            drafts = list(counted(first))
-        texts = [each.texts for each in drafts]
-        with closing(exchange(teacher, shard, texts, files, exchanges)) as then:
-            yield from zip(drafts, counted(then), strict=True)
+    tally = _Tally()
 
     def decide(ats: range) -> Iterator[Row]:
         shard = [rows[at] for at in ats]
         if opened is None:
             yield from (_with_texts(row, Answered(), Answered()) for row in shard)
         else:
-            for row, (first, then) in zip(shard, written(opened, shard), strict=True):
+            written = _written(opened, shard, files, answers, exchanges, tally)
+            for row, (first, then) in zip(shard, written, strict=True):
                 yield _with_texts(row, first, then)
         done = {"done": ats.stop, "total": len(rows)}
         emit({"kind": "progress", "stage": "02_captioned", **done})
@@ -79,6 +63,38 @@ def caption(
     with target.writer("02_captioned", options, parents) as writer:
         sweep(writer, len(rows), decide, PAID_SHARD)
     _warn_of_failures(target, emit)
+
+
+class _Tally:
+    """Calls of a session, and those that failed."""
+
+    def __init__(self) -> None:
+        self._failed: list[str] = []
+        self._tried = 0
+
+    def counted(self, answered: Iterable[Answered]) -> Iterator[Answered]:
+        """`answered`, until most calls have failed."""
+        for each in answered:
+            self._failed.extend(each.failures)
+            self._tried += each.calls
+            stop_if_most_fail("calls to the teacher", self._failed, self._tried)
+            yield each
+
+
+def _written(
+    teacher: Teacher,
+    shard: Sequence[Row],
+    files: PictureFiles,
+    answers: Mapping[str, int],
+    exchanges: Exchanges,
+    tally: _Tally,
+) -> Iterator[tuple[Answered, Answered]]:
+    """What was answered about each row, and what came of talking about it."""
+    with closing(ask(teacher, shard, files, answers=answers)) as first:
+        drafts = list(tally.counted(first))
+    texts = [each.texts for each in drafts]
+    with closing(exchange(teacher, shard, texts, files, exchanges)) as then:
+        yield from zip(drafts, tally.counted(then), strict=True)
 
 
 def _with_texts(row: Row, first: Answered, then: Answered) -> Row:

@@ -263,8 +263,7 @@ def _notes(recipe: Recipe) -> Iterator[str]:
     from haiga.pipeline import plan as paper
     from haiga.training import machine
 
-    yield from teaching.notes(recipe)
-    yield from judging.notes(recipe)
+    yield from (*teaching.notes(recipe), *judging.notes(recipe))
     for name, stage in recipe.stage.items():
         yield from machine.lacking(name, stage)
     if recipe.source is None:
