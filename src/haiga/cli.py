@@ -41,8 +41,7 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what is complete and what would be made; do nothing.")
 ]
 Rebuild = Annotated[
-    bool,
-    typer.Option("--rebuild", help="Make again what the recipe has changed, and what follows."),
+    bool, typer.Option("--rebuild", help="Make again what the recipe changed, and what follows.")
 ]
 RUNS = Path("runs")
 SHARED = ("run", "train")
@@ -82,14 +81,13 @@ def reads(part: Part) -> Part:
 @makes
 def run(opened: Run, words: str) -> None:
     """Everything, from pictures to report; goes on where it stopped."""
-    from haiga.pipeline import judge, ranks, tables
-    from haiga.pipeline.data import make_data
-    from haiga.pipeline.models import prepare, train
+    from haiga.pipeline import audit, data, judge, models, ranks, tables
 
     with ranks.first_ahead():
-        make_data(opened)
-        prepare(opened)
-    train(opened)
+        data.make_data(opened)
+        audit.look(opened)
+        models.prepare(opened)
+    models.train(opened)
     if not ranks.alone():
         return
     judge.evaluate(opened)
@@ -122,10 +120,9 @@ def plan(recipe: RecipePath, set_: Overrides = None) -> None:
 @makes
 def curate(opened: Run, words: str) -> None:
     """Gather pictures, teach, and split: the data folders alone."""
-    from haiga.pipeline import tables
-    from haiga.pipeline.data import make_data
+    from haiga.pipeline import data, tables
 
-    make_data(opened)
+    data.make_data(opened)
     tables.funnel(opened)
     _say(f"Next: haiga train {words}")
 
@@ -143,6 +140,15 @@ def teach(
     from haiga.pipeline import data
 
     _do(data.estimate if estimate else data.write, recipe, set_, workdir)
+
+
+@reads
+def audit(opened: Run, words: str) -> None:
+    """Where chosen and rejected answers differ, before anything is trained on them."""
+    from haiga.pipeline import audit, tables
+
+    tables.audit(audit.require(opened))
+    _say(f"Next: haiga train {words}")
 
 
 @makes

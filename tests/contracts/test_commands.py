@@ -11,6 +11,7 @@ COMMANDS = {
     "plan": ["recipe", "--set"],
     "curate": [*RUN, "--dry-run", "--rebuild"],
     "teach": [*RUN, "--estimate"],
+    "audit": RUN,
     "train": [*RUN, "--dry-run", "--rebuild"],
     "evaluate": RUN,
     "report": RUN,

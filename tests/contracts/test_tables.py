@@ -18,6 +18,7 @@ from haiga.recipe.bind import options
 from haiga.rewards import REWARDS
 from haiga.sources import SOURCES
 from haiga.teachers import TEACHERS
+from haiga.teachers.exchanges import EXCHANGES
 from haiga.training.forward import COLUMNS, GIVENS, needs
 from haiga.training.parts import PARTS
 from haiga.world.poets import POETS
@@ -25,6 +26,7 @@ from haiga.world.poets import POETS
 FUNCTIONS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "SOURCES": SOURCES,
     "TEACHERS": TEACHERS,
+    "EXCHANGES": {name: each.hold for name, each in EXCHANGES.items()},
     "OBJECTIVES": {name: each.function for name, each in OBJECTIVES.items()},
     "pictures.RULES": pictures.RULES,
     "captions.RULES": captions.RULES,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from haiga.curation import captions, pictures, run
+from haiga.curation import captioning, captions, pictures, run
 from haiga.errors import BudgetError, DataError, StoreError, TeacherError
 from haiga.records import IMAGE, Answer, assistant, user
 from haiga.sources import Found
@@ -74,14 +74,15 @@ class Stages:
         )
         return list(target.rows()), list(target.dropped())
 
-    def caption(self, teacher, tasks=("haiku",), answers=1):
+    def caption(self, teacher, tasks=("haiku",), answers=1, exchanges=None):
         target = self.folder("02_captioned")
-        run.caption(
+        captioning.caption(
             self.folder("01_filtered"),
             target,
             {},
             teacher=(lambda: teacher) if teacher else None,
             answers=dict.fromkeys(tasks, answers),
+            exchanges=exchanges or {},
             emit=self.events.append,
         )
         return list(target.rows()), list(target.dropped())
@@ -340,7 +341,7 @@ def test_many_at_once_stop_too_when_most_fail(stages):
 
 
 def test_a_budget_that_is_spent_stops_the_stage_and_no_row_is_lost(stages, monkeypatch):
-    monkeypatch.setattr(run, "PAID_SHARD", 4)
+    monkeypatch.setattr(captioning, "PAID_SHARD", 4)
     stages.gather(_many(10))
     stages.filter()
 
@@ -359,7 +360,7 @@ def test_a_budget_that_is_spent_stops_the_stage_and_no_row_is_lost(stages, monke
 
 
 def test_a_stopped_teacher_is_not_asked_again_for_finished_shards(stages, monkeypatch):
-    monkeypatch.setattr(run, "PAID_SHARD", 4)
+    monkeypatch.setattr(captioning, "PAID_SHARD", 4)
     stages.gather(_many(10))
     stages.filter()
 
@@ -435,7 +436,7 @@ def test_a_haiku_out_of_form_is_set_aside(stages):
 
 def test_rows_without_pictures_walk_through(stages, monkeypatch):
     monkeypatch.setattr(run, "SHARD", 2)
-    monkeypatch.setattr(run, "PAID_SHARD", 2)
+    monkeypatch.setattr(captioning, "PAID_SHARD", 2)
     words = [
         Found(f"words{n}", (), meta={"n": n, "description": f"boat, moon {n}"}) for n in range(5)
     ]

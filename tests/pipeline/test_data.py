@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from haiga import sources, teachers, world
-from haiga.curation import pictures
+from haiga.curation import captioning, pictures
 from haiga.curation import run as curation
 from haiga.errors import DriftError, RecipeError
 from haiga.pipeline.data import gather, make_data
@@ -38,13 +38,14 @@ from pathlib import Path
 
 if __name__ == "__main__":
     folder, slow, *options = sys.argv[1:]
+    from haiga.curation import captioning
     from haiga.curation import run as curation
     from haiga.pipeline.data import make_data
     from haiga.pipeline.run import Run
     from haiga.recipe.load import load
     from haiga.teachers.poet import Poet
 
-    curation.SHARD = curation.PAID_SHARD = 8
+    curation.SHARD = captioning.PAID_SHARD = 8
     import_module("haiga.sources.floating_world")._CHUNK = 4
     ask = Poet.ask
     if slow == "02_captioned":
@@ -252,7 +253,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(stage, whole, tmp_path, monkeypa
     ask = Poet.ask
     monkeypatch.setattr(Poet, "ask", lambda self, request: asked.append(1) or ask(self, request))
     monkeypatch.setattr(curation, "SHARD", 8)
-    monkeypatch.setattr(curation, "PAID_SHARD", 8)
+    monkeypatch.setattr(captioning, "PAID_SHARD", 8)
     make_data(_run(folder))
     assert _final(folder) == _final(whole.folder)
     assert {path: path.stat().st_mtime_ns for path in written} == written

@@ -12,7 +12,7 @@ import pytest
 
 from haiga import events
 from haiga.cli import main
-from haiga.curation import run as curation
+from haiga.curation import captioning
 from haiga.errors import BudgetError, RecipeError
 from haiga.pipeline import teaching
 from haiga.pipeline.check import check
@@ -251,19 +251,19 @@ from pathlib import Path
 
 if __name__ == "__main__":
     folder, recipe, *options = sys.argv[1:]
-    from haiga.curation import run as curation
+    from haiga.curation import captioning
     from haiga.pipeline import teaching
     from haiga.pipeline.run import Run
     from haiga.recipe.load import load
 
-    curation.PAID_SHARD = 4
+    captioning.PAID_SHARD = 4
     teaching.teach(Run(load(Path(recipe), options), Path(folder), lambda event: None))
 """
 
 
 def test_a_killed_session_pays_twice_only_what_was_in_flight(folder, monkeypatch):
     at_once = 2
-    monkeypatch.setattr(curation, "PAID_SHARD", 4)
+    monkeypatch.setattr(captioning, "PAID_SHARD", 4)
     more = ["teach.tasks=['haiku']", "teach.answers=1"]
 
     def script(number, body):

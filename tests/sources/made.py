@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from haiga.curation import run
+from haiga.curation import captioning, run
 from haiga.records import Group
 from haiga.sources import Found
 from haiga.store import FinalPictures, Folder, read_groups
@@ -38,7 +38,7 @@ def curated(
     run.filter_rows(
         raw, filtered, {}, picture_rules=[], caption_rules=[], hamming=2, emit=emit
     )  # fmt: skip
-    run.caption(filtered, captioned, {}, teacher=None, answers={}, emit=emit)
+    captioning.caption(filtered, captioned, {}, teacher=None, answers={}, exchanges={}, emit=emit)
     run.check_captions(captioned, checked, {}, rules={})
     final = Folder(path / "04_final")
     run.finalise(checked, final, {}, sizes={"held_out": 0}, seed=0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from haiga.errors import RecipeError, TeacherError
 from haiga.teachers import TEACHERS, Request, Response
 from haiga.teachers.exchanges import Critique, critique, hallucinate, prefer
-from haiga.teachers.exchanges.words import _file as read
+from haiga.teachers.exchanges.words import template as read
 from haiga.teachers.exchanges.words import words
 from haiga.teachers.structured import ask_as
 from providers import KEY, claude, served

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from haiga.errors import TeacherError
 from haiga.teachers import Request, Teacher
@@ -13,9 +14,21 @@ from haiga.teachers.client import text_of
 from haiga.teachers.tasks import instructions
 from haiga.teachers.voices import voice
 
-Answered: TypeAlias = tuple[list[dict[str, str]], list[str]]
-"""The texts of a row, equal ones once, and what failed. A text is {"task", "source", "text"}, a
-failure a sentence that begins with its task."""
+T = TypeVar("T")
+
+
+class Answered(NamedTuple):
+    """What came back about a row."""
+
+    texts: Sequence[Mapping[str, str]] = ()
+    """Equal ones once. A text is {"task", "source", "text"}; where an exchange made it, also
+    "kind", and "of", "prompt" and "turns" as `curation.exchanging` has them."""
+    failures: Sequence[str] = ()
+    """Each a sentence that begins with its task."""
+    calls: int = 0
+    """What was tried, that failed or not."""
+    notes: Sequence[Mapping[str, Any]] = ()
+    """What was said in exchanges."""
 
 
 def ask(
@@ -30,7 +43,8 @@ def ask(
     As many questions are in flight as the teacher takes at once. Whoever stops listening closes
     the iterator: questions that have not begun are then not asked.
     """
-    outcomes = _outcomes(teacher, rows, pictures, answers)
+    asked = (request for row in rows for request in requests(row, pictures, answers))
+    outcomes = in_order(teacher, (partial(_outcome, teacher, request) for request in asked))
     try:
         for _ in rows:
             texts: dict[tuple[str, str], dict[str, str]] = {}
@@ -43,7 +57,7 @@ def ask(
                         continue
                     said = {"task": task, "source": teacher.name, "text": text}
                     texts.setdefault((task, text), said)
-            yield list(texts.values()), failures
+            yield Answered(list(texts.values()), failures, sum(answers.values()))
     finally:
         outcomes.close()
 
@@ -64,27 +78,22 @@ def requests(
             yield Request(task, words, language, data, seed, meta, system=how, row=row["id"])
 
 
-def _outcomes(
-    teacher: Teacher,
-    rows: Sequence[Mapping[str, Any]],
-    pictures: Mapping[str, bytes],
-    answers: Mapping[str, int],
-) -> Generator[tuple[str, str | None], None, None]:
-    """(text, None) or ("", why it failed) of each question, in order."""
-    asked = (request for row in rows for request in requests(row, pictures, answers))
+def in_order(teacher: Teacher, jobs: Iterable[Callable[[], T]]) -> Generator[T, None, None]:
+    """What each job returns, in order, as many of them at once as `teacher` may be asked."""
     if teacher.at_once == 1:
-        for request in asked:
-            yield _outcome(teacher, request)
+        for job in jobs:
+            yield job()
         return
     pool = ThreadPoolExecutor(teacher.at_once)
     try:
-        for future in [pool.submit(_outcome, teacher, request) for request in asked]:
+        for future in [pool.submit(job) for job in jobs]:
             yield future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _outcome(teacher: Teacher, request: Request) -> tuple[str, str | None]:
+    """(text, None) or ("", why it failed)."""
     try:
         return text_of(teacher.ask(request)), None
     except TeacherError as error:

@@ -7,11 +7,11 @@ a teacher's (02_captioned) and its prompt that of a group (04_final).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from haiga.recipe.checks import CHAT, SOURCE_TASK
-from haiga.records import Answer, Message, message_to_dict, messages_from
+from haiga.records import Answer, Message, assistant, message_to_dict, messages_from
 from haiga.sources import Found
 from haiga.store import PictureFiles
 
@@ -62,7 +62,24 @@ def own_prompt(row: Mapping[str, Any]) -> tuple[Message, ...]:
     return messages_from(json.loads(row["conversation"])["prompt"])
 
 
-def own_answer(text: Mapping[str, str]) -> Answer:
-    """A text of a conversation as the answer that it was."""
-    turns = messages_from(json.loads(text["turns"]))
-    return Answer(turns, kind=text["kind"], source=text["source"])
+def answer_of(text: Mapping[str, Any]) -> Answer:
+    """A text as an answer: a teacher's words, or the turns of a conversation."""
+    turns = text.get("turns")
+    messages = messages_from(json.loads(turns)) if turns else (assistant(text["text"]),)
+    return Answer(messages, kind=text.get("kind") or "chosen", source=text["source"])
+
+
+def paired(texts: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """A task's texts, so that its k-th rejected answer belongs to its k-th chosen one.
+
+    Chosen answers that have a rejected one come first, in the order of those; where one has
+    several, all but its first stand at the end.
+    """
+    first: dict[str, Mapping[str, Any]] = {}
+    for text in texts:
+        if text.get("of"):
+            first.setdefault(text["of"], text)
+    chosen = {text["text"]: text for text in texts if not text.get("of")}
+    partners = [of for of in first if of in chosen]
+    ahead = [chosen[of] for of in partners] + [first[of] for of in partners]
+    return [*ahead, *(text for text in texts if all(text is not each for each in ahead))]

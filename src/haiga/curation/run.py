@@ -1,4 +1,6 @@
-"""From a source to groups: 00_raw, 01_filtered, 02_captioned, 03_quality_checked, 04_final.
+"""From a source to groups: 00_raw, 01_filtered, 03_quality_checked, 04_final.
+
+02_captioned, where a teacher writes, is `curation.captioning`.
 
 Every stage is a folder with a manifest; a stage whose manifest fits is not run again. A row that
 leaves is in the stage's `dropped` with its reason; a text that leaves while its row stays is kept
@@ -9,30 +11,24 @@ of a kept row's texts that it left standing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 from haiga.curation import captions, duplicates, pictures
-from haiga.curation.asking import ask
 from haiga.curation.breaker import stop_if_most_fail
 from haiga.curation.groups import groups_of
 from haiga.curation.measurements import measured
-from haiga.curation.rows import own_texts, raw_row
+from haiga.curation.rows import raw_row
 from haiga.curation.split import split
+from haiga.curation.sweep import SHARD, Row, parted, sweep
 from haiga.events import Sink
+from haiga.recipe.checks import traces_of
 from haiga.records import Group
 from haiga.sources import Found
 from haiga.store import Folder, PictureFiles, Writer, write_final
-from haiga.teachers import Teacher
-
-SHARD = 256
-PAID_SHARD = 32
-"""Rows whose calls may have to be paid again after a kill."""
-Row = dict[str, Any]
 
 
 def gather(
@@ -58,7 +54,7 @@ def gather(
             if len(faults) == len(chunk):
                 stop_if_most_fail("things of the source", faults, len(chunk))
             rows = [raw_row(thing, files) for thing in chunk]
-            writer.write(shard, *_parted(rows))
+            writer.write(shard, *parted(rows))
             shard += 1
             done += len(chunk)
             emit({"kind": "progress", "stage": "00_raw", "done": done})
@@ -109,7 +105,7 @@ def filter_rows(
     with target.writer("01_filtered", options, parents) as writer:
         values = _measurements(rows, raw, target.path.parent / "measurements", writer, emit)
         verdicts = _verdicts(rows, values, picture_rules, hamming)
-        _sweep(writer, len(rows), partial(map, decide))
+        sweep(writer, len(rows), partial(map, decide))
 
 
 def _measurements(
@@ -155,76 +151,6 @@ def _verdicts(
     return verdicts
 
 
-def caption(
-    filtered: Folder,
-    target: Folder,
-    options: Mapping[str, Any],
-    *,
-    teacher: Callable[[], Teacher] | None,
-    answers: Mapping[str, int],
-    emit: Sink,
-) -> None:
-    """02_captioned: the source's own caption, and as many of the teacher's answers as a task asks.
-
-    A call that failed drops nothing but itself: the row keeps its other texts, and the teacher's
-    words in `failures`; a row left with no text at all is dropped. `teacher` is called for once
-    there is something to ask.
-
-    Raises:
-        DataError: most calls failed.
-        BudgetError: the next call could cost too much.
-    """
-    parents = {"01_filtered": filtered.fingerprint()}
-    if target.is_complete("02_captioned", options, parents):
-        return
-    rows = list(filtered.rows())
-    files = PictureFiles(filtered.path.parent / "00_raw")
-    failed: list[str] = []
-    calls = sum(answers.values()) if teacher else 0
-    asked = 0
-
-    def decide(ats: range) -> Iterator[Row]:
-        nonlocal asked
-        shard = [rows[at] for at in ats]
-        if opened is None:
-            yield from (_with_texts(row, [], [], 0) for row in shard)
-        else:
-            with closing(ask(opened, shard, files, answers=answers)) as answered:
-                for row, (texts, failures) in zip(shard, answered, strict=True):
-                    failed.extend(failures)
-                    asked += calls
-                    stop_if_most_fail("calls to the teacher", failed, asked)
-                    yield _with_texts(row, texts, failures, calls)
-        done = {"done": ats.stop, "total": len(rows)}
-        emit({"kind": "progress", "stage": "02_captioned", **done})
-
-    opened = teacher() if teacher else None
-    with target.writer("02_captioned", options, parents) as writer:
-        _sweep(writer, len(rows), decide, PAID_SHARD)
-    _warn_of_failures(target, emit)
-
-
-def _with_texts(row: Row, texts: list[dict[str, str]], failures: list[str], calls: int) -> Row:
-    row = {**row, "failures": failures, "quality": 1 - len(failures) / calls if calls else None}
-    texts = [*own_texts(row), *texts]
-    if texts:
-        return {**row, "answers": texts}
-    if failures:
-        return {**row, "reason": "every call to the teacher failed"}
-    fault = f"the source's caption: {row['caption_fault']}" if row["caption"] else "no caption"
-    return {**row, "reason": f"no text ({fault})"}
-
-
-def _warn_of_failures(captioned: Folder, emit: Sink) -> None:
-    """Name the calls that failed, in this session and in those before."""
-    where = {row["id"]: row["failures"] for row in (*captioned.rows(), *captioned.dropped())}
-    failures = [(id_, failure) for id_, each in where.items() for failure in each or ()]
-    if failures:
-        id_, failure = failures[0]
-        text = f"{len(failures)} calls to the teacher failed; the first, on {id_}, with: {failure}"
-        emit({"kind": "warning", "stage": "02_captioned", "text": text})
-
-
 def check_captions(
     captioned: Folder,
     target: Folder,
@@ -232,28 +158,41 @@ def check_captions(
     *,
     rules: Mapping[str, Sequence[captions.Rule]],
 ) -> None:
-    """03_quality_checked: the rules of each task on its texts; a text that fails is set aside."""
+    """03_quality_checked: the rules of each task on its texts; a text that fails is set aside.
+
+    A rejected answer that a teacher made of a chosen one need not be good, and goes where that
+    one goes. The trace of a text is judged as the text is, where it has no rules of its own.
+    """
     parents = {"02_captioned": captioned.fingerprint()}
     if target.is_complete("03_quality_checked", options, parents):
         return
     rows = list(captioned.rows())
+    rules = {**{traces_of(task): own for task, own in rules.items()}, **rules}
 
     def decide(at: int) -> Row:
-        good, bad = [], []
-        for text in rows[at]["answers"]:
-            task = text["task"]
-            fault = captions.fault(text["text"], rows[at]["language"], rules.get(task, ()))
-            if fault is None:
-                good.append(text)
-            else:
-                bad.append({**text, "reason": fault})
+        good, bad = _sorted_out(rows[at], rules)
         row = {**rows[at], "answers": good, "set_aside": bad}
         if good:
             return {**row, "quality": len(good) / (len(good) + len(bad))}
         return {**row, "reason": f"{bad[0]['task']}: {bad[0]['reason']}"}
 
     with target.writer("03_quality_checked", options, parents) as writer:
-        _sweep(writer, len(rows), partial(map, decide))
+        sweep(writer, len(rows), partial(map, decide))
+
+
+def _sorted_out(
+    row: Row, rules: Mapping[str, Sequence[captions.Rule]]
+) -> tuple[list[Row], list[Row]]:
+    """A row's texts: those that stand, and those that are set aside, each with its "reason"."""
+    good, bad = [], []
+    for text in row["answers"]:
+        judged = text.get("of") or text["text"]
+        fault = captions.fault(judged, row["language"], rules.get(text["task"], ()))
+        if fault is None:
+            good.append(text)
+        else:
+            bad.append({**text, "reason": fault})
+    return good, bad
 
 
 def finalise(
@@ -277,20 +216,3 @@ def finalise(
     write_final(
         target.path, groups, files, options=options, parents=parents, rebuild=target.rebuild
     )
-
-
-def _sweep(
-    writer: Writer, rows: int, decide: Callable[[range], Iterable[Row]], size: int = SHARD
-) -> None:
-    """Shard by shard what `decide` makes of its rows; one with a "reason" is dropped."""
-    for shard, start in enumerate(range(0, rows, size)):
-        if writer.has(shard):
-            continue
-        decided = list(decide(range(start, min(start + size, rows))))
-        writer.write(shard, *_parted(decided))
-
-
-def _parted(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """The rows that stay, and those with a "reason"."""
-    kept = [row for row in rows if "reason" not in row]
-    return kept, [row for row in rows if "reason" in row]

@@ -17,7 +17,7 @@ from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS, Item
 from haiga.objectives import OBJECTIVES, Objective, needs
 from haiga.objectives.bind import bind_objective
-from haiga.pipeline import teaching
+from haiga.pipeline import judging, teaching
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.recipe.bind import bind, options
 from haiga.recipe.checks import SOURCE_TASK
@@ -65,6 +65,7 @@ def check(recipe: Recipe) -> list[str]:
 
 def _faults(recipe: Recipe) -> Iterator[str | None]:
     yield from _data_faults(recipe)
+    yield from judging.faults(recipe)
     yield from _model_faults(recipe)
     for name, stage in recipe.stage.items():
         yield from _objective_faults(f"stage.{name}", stage)
@@ -262,7 +263,7 @@ def _notes(recipe: Recipe) -> Iterator[str]:
     from haiga.pipeline import plan as paper
     from haiga.training import machine
 
-    yield from teaching.notes(recipe)
+    yield from (*teaching.notes(recipe), *judging.notes(recipe))
     for name, stage in recipe.stage.items():
         yield from machine.lacking(name, stage)
     if recipe.source is None:

@@ -30,6 +30,7 @@ from haiga.models.adapters import load_stage
 from haiga.models.assemble import Vlm
 from haiga.models.device import device
 from haiga.pipeline import learning
+from haiga.pipeline.audit import read_audit
 from haiga.pipeline.critics import trusted
 from haiga.pipeline.learned import EVALUATING
 from haiga.pipeline.models import groups_of
@@ -217,6 +218,7 @@ def facts(run: Run) -> RunFacts:
         manifests=[manifest for manifest in manifests if manifest is not None],
         events={name: events.read(run.stage(name) / "events.jsonl") for name in run.recipe.stage},
         summary={name: cells for name, cells in summary.items() if name in judged(run)},
+        audit=read_audit(run),
         critics=trusted(run),
         reward_models=read_pairs(folder),
         comparisons=_json(folder / "comparisons.json") or (),

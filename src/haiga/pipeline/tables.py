@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -81,6 +81,33 @@ def summary(run: Run) -> None:
         show(["tower", "direction", "R@1", "R@5", "R@10"], rows)
 
 
+def audit(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Stages and their pairs, and under the table what each audit comes to."""
+    rows = []
+    for stage, each in found.items():
+        gap = each["truth"].get("grounding")
+        rows.append(
+            [
+                stage,
+                f"{each['pairs']:,}",
+                _signed(gap) if gap else "not known",
+                _signed(each["judged"]) if each["judged"] else "nobody",
+                _flipped(each),
+                _cell(each["text_only"]),
+                _signed(each["length"]),
+                _cell(each["longer"]),
+                _cell(each["shared"]),
+                f"{each['equal']['mean']:.2f}",
+                f"{each['repeated']['mean']:.2f}",
+            ]
+        )
+    header = ["stage", "pairs", "gap in grounding", "gap as judged", "flipped"]
+    header += ["texts alone (AUC)", "words more"]
+    show([*header, "longer", "shared words", "equal", "repeated"], rows)
+    for stage, each in found.items():
+        print(f"{stage}: {each['verdict']}.")
+
+
 def plan(counted: Plan) -> None:
     """Parameters part by part, and what each stage trains."""
     with_head = counted.total + counted.unused_head
@@ -121,3 +148,13 @@ def show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def _cell(score: dict[str, float] | None) -> str:
     return f"{score['mean']:.2f} [{score['low']:.2f}, {score['high']:.2f}]" if score else ""
+
+
+def _signed(gap: Mapping[str, float]) -> str:
+    return f"{gap['difference']:+.2f} [{gap['low']:+.2f}, {gap['high']:+.2f}]"
+
+
+def _flipped(found: Mapping[str, Any]) -> str:
+    """How often position decided: before the judge, or when the teacher made the pairs."""
+    source = found["judged"] or found["taught"]
+    return _cell(source["flipped"]) if source else ""

@@ -8,23 +8,29 @@ from functools import partial
 from typing import Any
 
 from haiga import events, store, teachers
-from haiga.curation import asking
-from haiga.curation import run as curation
+from haiga.curation import captioning
+from haiga.curation.asking import ask
+from haiga.curation.exchanging import Bound, Exchanges, exchange
 from haiga.errors import RecipeError
 from haiga.events import to_jsonl
 from haiga.pipeline.console import time_left
 from haiga.pipeline.run import Run
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Recipe, Teach
-from haiga.teachers.cache import is_cached
+from haiga.teachers.cache import is_cached, kept
 from haiga.teachers.client import Remote, Request, Teacher
 from haiga.teachers.estimate import Cost, actual, estimate
+from haiga.teachers.exchanges import EXCHANGES
+from haiga.teachers.exchanges.words import template
 from haiga.teachers.opened import Books, key_faults, made_of, open_teacher, term_faults
+from haiga.teachers.poet import Poet
 from haiga.teachers.prices import price_of
+from haiga.teachers.rehearsal import rehearsed
 from haiga.teachers.tasks import instructions
 from haiga.teachers.voices import voice
 
 PATH = "teach.teacher"
+STAGE = "02_captioned"
 
 
 def teach(run: Run) -> None:
@@ -33,27 +39,30 @@ def teach(run: Run) -> None:
     options: dict[str, Any] = {"teacher": None, "tasks": [], "answers": 0}
     if section is not None:
         options = {**section.model_dump(mode="json"), **_made_of(run.recipe, section)}
-    before, began = len(_ledger(run)), time.monotonic()
+        if not section.exchanges:
+            del options["exchanges"]
+    before, began = len(ledger(run, STAGE)), time.monotonic()
     expected: list[Cost] = []
 
     def opened() -> Teacher:
         assert section is not None
         expected.extend(_announced(run, section))
-        return open_teacher(section.teacher, PATH, _books(run))
+        return open_teacher(section.teacher, PATH, books(run, STAGE))
 
     try:
-        curation.caption(
+        captioning.caption(
             run.data("01_filtered"),
-            run.data("02_captioned"),
+            run.data(STAGE),
             options,
             teacher=opened if section else None,
             answers=section.calls() if section else {},
+            exchanges=_exchanges(section) if section else {},
             emit=run.emit,
         )
     finally:
         # Also of a session that broke off: what was paid is paid.
         for cost in expected:
-            paid = actual(_ledger(run)[before:], time.monotonic() - began)
+            paid = actual(ledger(run, STAGE)[before:], time.monotonic() - began)
             _say(run, f"{words(paid)}; estimated were {words(cost)}")
 
 
@@ -71,21 +80,25 @@ def cost(run: Run) -> Cost | None:
     teacher = bind(teachers.TEACHERS, section.teacher, PATH)()
     if not isinstance(teacher, Remote):
         return None
-    books, made = _books(run), made_of(section.teacher)
+    kept_in, made = books(run, STAGE), made_of(section.teacher)
+    rehearsal: list[Request] = []
+    known = partial(kept, kept_in.answers, made_of=made)
     return estimate(
         teacher,
-        _requests(run, section),
-        price_of(teacher.model, books.prices),
-        ledger=_ledger(run),
-        is_kept=lambda request: is_cached(books.answers, request, made),
+        _requests(run, section, rehearsed(teacher, known, rehearsal), rehearsal),
+        price_of(teacher.model, kept_in.prices),
+        ledger=ledger(run, STAGE),
+        is_kept=lambda request: is_cached(kept_in.answers, request, made),
     )
 
 
 def faults(recipe: Recipe) -> Iterator[str]:
     """What must still be said before the recipe's teacher can be asked; it can be bound."""
-    teacher = _teacher(recipe)
+    teacher, section = _teacher(recipe), recipe.teach
     if isinstance(teacher, Remote):
         yield from (f"{PATH}.{fault}" for fault in term_faults(teacher, recipe.prices))
+    if teacher is not None and section is not None:
+        yield from _exchange_faults(recipe, section, teacher)
 
 
 def notes(recipe: Recipe) -> Iterator[str]:
@@ -121,10 +134,14 @@ def _teacher(recipe: Recipe) -> Teacher | None:
 
 def _made_of(recipe: Recipe, section: Teach) -> dict[str, Any]:
     """What the texts of a stage depend on besides its tasks: not on how a teacher is reached."""
-    made = {
+    made: dict[str, Any] = {
         "teacher": made_of(section.teacher),
         "versions": teachers.VERSIONS.get(section.teacher["name"], {}),
     }
+    if section.exchanges:
+        names = {each["name"] for own in section.exchanges.values() for each in own}
+        files = sorted(file for name in names for file in EXCHANGES[name].words)
+        made["asked"] = store.fingerprint([template(file, recipe.language) for file in files])
     if not isinstance(_teacher(recipe), Remote):
         return made
     # Only who is asked in words depends on them.
@@ -145,30 +162,79 @@ def _announced(run: Run, section: Teach) -> Iterator[Cost]:
         yield expected
 
 
-def _requests(run: Run, section: Teach) -> Iterator[Request]:
+def _requests(
+    run: Run, section: Teach, teacher: Teacher, asked: list[Request]
+) -> Iterator[Request]:
+    """What will be asked, found out by asking `teacher`, which notes it in `asked`."""
     files = store.PictureFiles(run.data("00_raw").path)
+    exchanges = _exchanges(section)
     for row in run.data("01_filtered").rows():
-        yield from asking.requests(row, files, section.calls())
+        drafts = [each.texts for each in ask(teacher, [row], files, answers=section.calls())]
+        list(exchange(teacher, [row], drafts, files, exchanges))
+        yield from asked
+        asked.clear()
 
 
-def _books(run: Run) -> Books:
+def _exchanges(section: Teach) -> Exchanges:
+    """The exchanges of a recipe.
+
+    Raises:
+        RecipeError: there is no such exchange, or it takes no such option.
+    """
+    table = {name: each.hold for name, each in EXCHANGES.items()}
+    return {
+        task: [
+            Bound(
+                each["name"],
+                bind(table, each, f"teach.exchanges.{task}.{at}"),
+                EXCHANGES[each["name"]].takes,
+            )
+            for at, each in enumerate(components)
+        ]
+        for task, components in section.exchanges.items()
+    }
+
+
+def _exchange_faults(recipe: Recipe, section: Teach, teacher: Teacher) -> Iterator[str]:
+    """Exchanges that cannot be held."""
+    try:
+        exchanges = _exchanges(section)
+        for name in {each.name for own in exchanges.values() for each in own}:
+            for file in EXCHANGES[name].words:
+                template(file, recipe.language)
+    except RecipeError as error:
+        yield str(error)
+        return
+    if exchanges and isinstance(teacher, Poet):
+        yield "teach.exchanges: the poet reads no texts; name another teacher, or leave them out"
+    for task, own in exchanges.items():
+        calls = section.calls()[task]
+        yield from (
+            f"teach.exchanges.{task}: {each.name} is about {each.takes} answers to one picture, "
+            f"and {calls} is asked for; raise teach.answers"
+            for each in own
+            if calls < each.takes
+        )
+
+
+def books(run: Run, stage: str) -> Books:
+    """Where a run keeps what `stage` asks and pays; a limit holds for the calls of one stage."""
     spend = to_jsonl(run.folder / "ledger.jsonl")
     return Books(
         answers=run.folder / "answers",
-        spend=lambda bill: spend({"stage": "02_captioned", **bill}),
-        spent=partial(_spent, run),
+        spend=lambda bill: spend({"stage": stage, **bill}),
+        spent=lambda model: sum(
+            bill["dollars"] for bill in ledger(run, stage) if bill["model"] == model
+        ),
         prices=run.recipe.prices,
     )
 
 
-def _spent(run: Run, model: str) -> float:
-    return sum(bill["dollars"] for bill in _ledger(run) if bill["model"] == model)
-
-
-def _ledger(run: Run) -> list[dict[str, Any]]:
+def ledger(run: Run, stage: str) -> list[dict[str, Any]]:
+    """The calls that `stage` has paid."""
     bills = events.read(run.folder / "ledger.jsonl")
-    return [bill for bill in bills if bill.get("stage") == "02_captioned"]
+    return [bill for bill in bills if bill.get("stage") == stage]
 
 
 def _say(run: Run, text: str) -> None:
-    run.emit({"kind": "note", "stage": "02_captioned", "text": text})
+    run.emit({"kind": "note", "stage": STAGE, "text": text})

@@ -22,6 +22,8 @@ OWN_ANSWERS: Final = ("given", "same", "mismatched")
 """Rejected answers that are no other task's."""
 BASE: Final = "base"
 """The assembled model before its first stage."""
+CRITIQUE: Final = "critique"
+"""The exchange whose traces are groups of a task of their own."""
 _ANY_NAME: Final = ("x", "model.layers.0.mlp.weight", "multi_modal_projector.linear_1.bias")
 _LORA: Final = tuple(
     f"base_model.model.model.language_model.layers.0.self_attn.q_proj.{half}.default.weight"
@@ -39,6 +41,11 @@ def faults(recipe: Mapping[str, Any]) -> list[str]:
         found += _start_faults(name, stage, stages)
     found += _critic_faults(recipe)
     return [*found, *_split_faults(recipe), *_teach_faults(recipe), *_task_faults(recipe)]
+
+
+def traces_of(task: str) -> str:
+    """The task of the conversations in which texts of `task` were doubted and written again."""
+    return f"{task}_{CRITIQUE}"
 
 
 def _stage_faults(stage: Mapping[str, Any]) -> Iterator[str]:
@@ -131,10 +138,11 @@ def _teach_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
     if teach and not recipe.get("source"):
         yield "teach: there are no pictures to write about; name a [source], or leave [teach] out"
     tasks = [task for task in _array(teach.get("tasks")) if isinstance(task, str)]
-    for task in _table(teach.get("answers")):
-        if task not in tasks:
-            near = did_you_mean(task, tasks)
-            yield f"teach.answers.{task}: no such task is in teach.tasks{near}: {listed(tasks)}"
+    for field in ("answers", "exchanges"):
+        for task in _table(teach.get(field)):
+            if task not in tasks:
+                near = did_you_mean(task, tasks)
+                yield f"teach.{field}.{task}: no such task is in teach.tasks{near}: {listed(tasks)}"
 
 
 def _task_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
@@ -156,8 +164,14 @@ def _task_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
 
 def _made(recipe: Mapping[str, Any]) -> list[str]:
     """The tasks of the groups that the source and the teacher make."""
-    tasks = _array(_table(recipe.get("teach")).get("tasks"))
-    return list(dict.fromkeys([SOURCE_TASK, *(task for task in tasks if isinstance(task, str))]))
+    teach = _table(recipe.get("teach"))
+    tasks = [task for task in _array(teach.get("tasks")) if isinstance(task, str)]
+    traces = [
+        traces_of(task)
+        for task, exchanges in _table(teach.get("exchanges")).items()
+        if any(_table(each).get("name") == CRITIQUE for each in _array(exchanges))
+    ]
+    return list(dict.fromkeys([SOURCE_TASK, *tasks, *traces]))
 
 
 def _asked(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

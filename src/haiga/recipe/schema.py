@@ -54,12 +54,23 @@ class Teach(_Section):
     tasks: SomeWords
     answers: Count | dict[Word, Count] = 1
     """Of each task, or task by task; 1 where a task is not named."""
+    exchanges: dict[Word, Components] = {}
+    """Task -> what is asked about its texts once they are there, one after another."""
 
     def calls(self) -> dict[str, int]:
         """Task -> how many answers are asked for."""
         if isinstance(self.answers, int):
             return dict.fromkeys(self.tasks, self.answers)
         return {task: self.answers.get(task, 1) for task in self.tasks}
+
+
+class Audit(_Section):
+    """Who judges pairs before training, where nobody knows what their pictures show."""
+
+    judge: Component | None = None
+    """A teacher; better not the one that wrote them."""
+    pairs: Count = 200
+    """How many of a stage's pairs are judged, each in both orders."""
 
 
 class Split(_Section):
@@ -247,6 +258,7 @@ class Recipe(_Section):
     teach: Teach | None = None
     prices: dict[str, Annotated[tuple[Amount, Amount], Field(strict=False)]] = {}
     """Model -> dollars per million tokens in and out, before the prices that haiga knows."""
+    audit: Audit = Audit()
     split: Split = Split()
     critic: Critic | None = None
     model: Model

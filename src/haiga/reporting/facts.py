@@ -27,6 +27,8 @@ class RunFacts:
         default_factory=dict
     )
     """Stage -> condition -> check -> mean, low, high, n; stages in the order of training."""
+    audit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Stage -> what its pairs are, as `audit.json` has it."""
     critics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Critic of style -> how far it can be trusted, as `rewards.reliability` has it."""
     reward_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -109,7 +109,7 @@ def fit(
     texts = [*texts, *(spoiled(texts[at], rng) for at in drawn)]
     styles = [*styles, *[NO_STYLE] * len(drawn)]
     own += [own[at] for at in drawn]
-    cuts = FeatureUnion([(kind, _vectoriser(kind, min_df=2)) for kind in kinds])
+    cuts = FeatureUnion([(kind, vectoriser(kind, min_df=2)) for kind in kinds])
     regression = LogisticRegression(C=STRENGTH, max_iter=1000, class_weight="balanced")
     model = make_pipeline(cuts, regression)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
@@ -215,7 +215,8 @@ def spoiled(text: str, rng: np.random.Generator) -> str:
     return TOKEN.sub(lambda _: str(next(said)), text)
 
 
-def _vectoriser(kind: str, **options: Any) -> TfidfVectorizer:
+def vectoriser(kind: str, **options: Any) -> TfidfVectorizer:
+    """The TF-IDF of one of `KINDS`, not fitted yet."""
     return TfidfVectorizer(sublinear_tf=True, max_features=MOST, **KINDS[kind], **options)
 
 
@@ -245,7 +246,7 @@ def _assembled(
         raise ValueError("it holds numbers that are not finite")
     if not 0 < temperature < np.inf:
         raise ValueError(f"its temperature is {temperature}")
-    vectorisers = {kind: _vectoriser(kind, vocabulary=own) for kind, (own, _) in grams.items()}
+    vectorisers = {kind: vectoriser(kind, vocabulary=own) for kind, (own, _) in grams.items()}
     for kind, (_, idf) in grams.items():
         vectorisers[kind].idf_ = np.asarray(idf, dtype=np.float64)
     halved = weights.astype(np.float32), bias.astype(np.float32)

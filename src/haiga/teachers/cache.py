@@ -21,15 +21,21 @@ def cached(teacher: Remote, folder: Path, made_of: Mapping[str, Any]) -> Remote:
     """
 
     def ask(request: Request) -> Response:
+        known = kept(folder, request, made_of)
+        if known is not None:
+            return known
         path = _path(folder, request, made_of)
-        kept = read_json(path)
-        if kept is not None:
-            return Response(**kept["response"])
         response = teacher.ask(request)
         write_json(path, {"task": request.task, "row": request.row, "response": asdict(response)})
         return response
 
     return replace(teacher, ask=ask)
+
+
+def kept(folder: Path, request: Request, made_of: Mapping[str, Any]) -> Response | None:
+    """The answer to a question that is kept, or None."""
+    found = read_json(_path(folder, request, made_of))
+    return None if found is None else Response(**found["response"])
 
 
 def is_cached(folder: Path, request: Request, made_of: Mapping[str, Any]) -> bool:

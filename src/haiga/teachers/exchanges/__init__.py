@@ -5,15 +5,27 @@ preference   two texts are judged in both orders
 hallucinate  one fact that the picture shows is changed in a text
 """
 
-from haiga.teachers.exchanges.critique import Critique, Trace, critique
-from haiga.teachers.exchanges.hallucinate import Change, hallucinate
-from haiga.teachers.exchanges.preference import Preference, prefer
+from haiga.teachers.exchanges.base import Exchange, Held, Written
+from haiga.teachers.exchanges.critique import Critique, Trace, critique, revised
+from haiga.teachers.exchanges.hallucinate import Change, altered, hallucinate
+from haiga.teachers.exchanges.preference import Preference, judged, prefer
+
+EXCHANGES: dict[str, Exchange] = {
+    "critique": Exchange(revised, takes=1, words=("critique", "doubts", "revise")),
+    "preference": Exchange(judged, takes=2, words=("preference",)),
+    "hallucinate": Exchange(altered, takes=1, words=("hallucinate",)),
+}
+"""By the names that a recipe has for them."""
 
 __all__ = [
+    "EXCHANGES",
     "Change",
     "Critique",
+    "Exchange",
+    "Held",
     "Preference",
     "Trace",
+    "Written",
     "critique",
     "hallucinate",
     "prefer",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from haiga.records import IMAGE, Message, assistant, user
 from haiga.teachers.client import Request, Teacher, text_of
+from haiga.teachers.exchanges.base import Held, Written
 from haiga.teachers.exchanges.words import words
 from haiga.teachers.structured import Record, ask_as
 
@@ -37,6 +39,8 @@ class Trace:
     """The draft itself where it was to be kept."""
     questions: tuple[str, str, str]
     """What was asked: for the draft, for its faults, for a better one."""
+    images: int = 1
+    """Pictures that the draft is about."""
 
     def conversation(self) -> tuple[Message, ...]:
         """As a conversation to learn from: asked, drafted, doubted, and written again.
@@ -47,7 +51,7 @@ class Trace:
             return ()
         asked, doubted, again = self.questions
         return (
-            user(IMAGE, f"\n{asked}"),
+            user(*[IMAGE] * self.images, f"\n{asked}" if self.images else asked),
             assistant(self.draft),
             user(doubted),
             assistant(self.critique.text()),
@@ -77,10 +81,27 @@ def critique(teacher: Teacher, request: Request, draft: str) -> Trace:
     doubted, again = words("doubts", language).splitlines()
     questions = (request.prompt, doubted, again)
     if found.verdict == "keep" or not found.text():
-        return Trace(draft, found, draft, questions)
+        return Trace(draft, found, draft, questions, len(request.pictures))
     better = replace(
         request,
         task=f"{request.task}.revise",
         prompt=words("revise", language, asked=request.prompt, draft=draft, faults=found.text()),
     )
-    return Trace(draft, found, text_of(teacher.ask(better)), questions)
+    final = text_of(teacher.ask(better))
+    return Trace(draft, found, final, questions, len(request.pictures))
+
+
+def revised(
+    teacher: Teacher, request: Request, texts: Sequence[str], *, pairs: bool = True
+) -> Held:
+    """A text as it is after its critique: itself, or the better one with the trace beside it.
+
+    With `pairs` its draft is the better one's rejected answer. Raises TeacherError as `critique`.
+    """
+    trace = critique(teacher, request, *texts)
+    note = {"verdict": trace.critique.verdict, "faults": trace.critique.text()}
+    told = trace.conversation()
+    if not told:
+        return Held((Written(trace.final),), note)
+    rejected = (Written(trace.draft, of=trace.final),) if pairs else ()
+    return Held((Written(trace.final), *rejected, Written(trace.final, trace=told)), note)

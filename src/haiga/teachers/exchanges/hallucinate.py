@@ -6,11 +6,13 @@ that both answers are the same in everything else, and nothing but the picture t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from haiga.errors import TeacherError
 from haiga.teachers.client import Request, Teacher
+from haiga.teachers.exchanges.base import Held, Written
 from haiga.teachers.exchanges.words import words
 from haiga.teachers.structured import Record, ask_as
 
@@ -54,3 +56,13 @@ def hallucinate(teacher: Teacher, request: Request, text: str) -> Hallucinated:
     if not instead or instead.casefold() == said.casefold():
         raise TeacherError(f"{instead!r} in the place of {said!r} changes nothing.")
     return Hallucinated(text.replace(said, instead), change)
+
+
+def altered(teacher: Teacher, request: Request, texts: Sequence[str]) -> Held:
+    """A text, and beside it the same with one fact changed as its rejected answer.
+
+    Raises TeacherError as `hallucinate`.
+    """
+    (text,) = texts
+    found = hallucinate(teacher, request, text)
+    return Held((Written(text), Written(found.text, of=text)), found.change.model_dump())

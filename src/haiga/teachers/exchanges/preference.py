@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from haiga.teachers.client import Request, Teacher
+from haiga.teachers.exchanges.base import Held, Written
 from haiga.teachers.exchanges.words import words
 from haiga.teachers.structured import Record, ask_as
 
@@ -51,3 +53,17 @@ def _judged(teacher: Teacher, request: Request, first: str, second: str) -> Judg
     # Without the writer's own words on how to write: a judge is not in that voice.
     asked = replace(request, task=f"{request.task}.preference", prompt=prompt, system="")
     return ask_as(teacher, asked, Judgement)
+
+
+def judged(teacher: Teacher, request: Request, texts: Sequence[str]) -> Held:
+    """Two texts, the worse as the rejected answer of the better; both chosen where none is better.
+
+    Raises TeacherError as `prefer`.
+    """
+    first, second = texts
+    found = prefer(teacher, request, first, second)
+    note = {"better": found.better, "flipped": found.flipped}
+    if found.better == "equal":
+        return Held((Written(first), Written(second)), note)
+    good, bad = (first, second) if found.better == "first" else (second, first)
+    return Held((Written(good), Written(bad, of=good)), note)

@@ -31,11 +31,16 @@ def words(name: str, language: str, **texts: str) -> str:
         return f"<text {mark}>\n{plain.replace(mark, '').strip()}\n</text {mark}>"
 
     # In one pass: a text that holds "{draft}" is not a place for another.
-    return re.sub(r"\{(\w+)\}", fenced, _file(name, language))
+    return re.sub(r"\{(\w+)\}", fenced, template(name, language))
 
 
 @cache
-def _file(name: str, language: str) -> str:
+def template(name: str, language: str) -> str:
+    """The file `<name>.<language>.txt`.
+
+    Raises:
+        RecipeError: there is no such file.
+    """
     path = _FOLDER / f"{name}.{language}.txt"
     if not path.is_file():
         known = sorted(file.name.removesuffix(".txt") for file in _FOLDER.glob("*.txt"))
