@@ -40,8 +40,8 @@ from haiga.training.references import known_answers, model_key, of_rows, startin
 from haiga.training.settings import DTYPES, Hooks, Settings, silent
 
 LOOKS_APART = 24
-"""Where a look takes as long as a step, looks so many steps apart take a twentieth of the time. They
-take more where steps are small: docs/experiments.md."""
+"""Where a look takes as long as a step, looks so many steps apart take a twentieth of the time.
+They take more where steps are small: docs/experiments.md."""
 
 
 def train_stage(name: str, material: Material, folder: Path) -> str | None:
