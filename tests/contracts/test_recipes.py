@@ -35,15 +35,33 @@ def test_a_recipe_survives_being_written_out(path, tmp_path):
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_the_founding_experiment_has_its_published_counts(language):
     counted = plan(load(RECIPES[0].parent / f"ukiyoe-haiku-{language}.toml"))
-    align, sft = counted.stages
+    align, sft, orpo, kto = counted.stages
     assert counted.picture_tokens == 196
     assert (align.name, align.trainable) == ("align", 5_771_264)
     assert (sft.name, sft.trainable) == ("sft", 35_704_832)
     assert sft.total + counted.unused_head == 3_214_527_744
+    # The projector stands still, so that the reference is SFT's model.
+    assert orpo.trainable == kto.trainable == 35_704_832 - 5_771_264
 
 
-def test_the_two_founding_recipes_differ_in_their_language_alone():
+def test_the_two_founding_recipes_differ_in_language_and_in_who_writes_what_is_chosen():
     en, ja = (
         load(RECIPES[0].parent / f"ukiyoe-haiku-{language}.toml") for language in ["en", "ja"]
     )
-    assert en.model_copy(update={"name": ja.name, "language": "ja"}) == ja
+    assert en.teach.teachers == {}
+    assert ja.teach.teachers["haiku"]["model"] == "claude-sonnet-5-5"
+    # A sentence of five words has more characters than that, where words are not told apart.
+    texts = {**en.curate.texts, "describe": ja.curate.texts["describe"]}
+    change = {
+        "name": ja.name,
+        "language": "ja",
+        "teach": en.teach.model_copy(update={"teachers": ja.teach.teachers}),
+        "curate": en.curate.model_copy(update={"texts": texts}),
+    }
+    assert en.model_copy(update=change) == ja
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_founding_recipes_hold_out_what_the_experiment_held_out(language):
+    recipe = load(RECIPES[0].parent / f"ukiyoe-haiku-{language}.toml")
+    assert (recipe.split.held_out, recipe.split.seed, recipe.source["name"]) == (200, 42, "met")

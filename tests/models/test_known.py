@@ -20,6 +20,7 @@ TOWERS = {
     "openai/clip-vit-large-patch14": (427_616_513, 256),
     "openai/clip-vit-large-patch14-336": (427_944_193, 576),
 }
+MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
 WITHOUT_PLACES = {
     "google/vit-base-patch16-224-in21k": 86_389_248,
     "openai-community/gpt2": 124_439_808,
@@ -36,7 +37,7 @@ def _parameters(auto, config):
 
 
 def test_every_shipped_name_is_checked():
-    assert known.names() == sorted([*LANGUAGE_MODELS, *TOWERS, *WITHOUT_PLACES])
+    assert known.names() == sorted([*LANGUAGE_MODELS, MISTRAL, *TOWERS, *WITHOUT_PLACES])
 
 
 @pytest.mark.parametrize(("name", "expected"), LANGUAGE_MODELS.items())
@@ -45,6 +46,10 @@ def test_language_models(name, expected):
     assert _parameters(AutoModelForCausalLM, config) == expected
     assert config.rope_parameters["rope_theta"] == 1_000_000.0
     assert config.eos_token_id == 151_645
+
+
+def test_mistral():
+    assert _parameters(AutoModelForCausalLM, known.config(MISTRAL)) == 7_248_023_552
 
 
 @pytest.mark.parametrize(("name", "expected"), TOWERS.items())

@@ -152,7 +152,11 @@ def test_a_model_that_is_not_known_here_is_a_note_and_no_fault():
 
 
 def test_words_that_only_writing_would_need_are_a_note():
-    notes = check(load(REAL, ['stage.sft.tasks=["critique"]']))
+    whole = load(REAL).model_dump(mode="json", exclude_none=True)
+    stages = {"sft": {**whole["stage"]["sft"], "tasks": ["critique"], "starts_from": None}}
+    elsewhere = {**whole, "source": None, "teach": None, "curate": {}, "stage": stages}
+    notes = check(Recipe.model_validate(elsewhere))
+    assert notes[0].startswith("No [source]")
     assert notes[1].startswith("stage.sft: `haiga write` will have no words to ask with.")
     assert "'critique' in 'en'" in notes[1]
 

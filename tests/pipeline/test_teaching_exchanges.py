@@ -97,7 +97,7 @@ def _bills(run: Run) -> list[dict]:
 def test_critiques_and_changed_facts_become_pairs_and_traces(folder):
     with served(script=_says) as provider:
         run = _run(folder, provider.url, f"teach.exchanges={BOTH}")
-        expected = teaching.cost(run)
+        (expected,) = teaching.cost(run).values()
         make_data(run)
         bills = _bills(run)
         assert provider.billed == len(bills) == len(provider.asked)
@@ -133,7 +133,7 @@ def test_two_answers_are_judged_in_both_orders(folder):
     more = ('teach.exchanges={ haiku = [{ name = "preference" }] }', "teach.answers=2")
     with served(script=_says) as provider:
         run = _run(folder, provider.url, *more, at_once=1)
-        assert teaching.cost(run).calls == 4 * PRINTS
+        assert [cost.calls for cost in teaching.cost(run).values()] == [4 * PRINTS]
         make_data(run)
     assert [bill["task"] for bill in _bills(run)].count("haiku.preference") == 2 * PRINTS
     for row in run.data("02_captioned").rows():
@@ -154,7 +154,7 @@ def test_a_budget_that_ends_in_an_exchange_pays_nothing_twice(folder):
         before = len(provider.asked)
         assert before > PRINTS
         rich = _run(folder, provider.url, *more)
-        left = teaching.cost(rich)
+        (left,) = teaching.cost(rich).values()
         teaching.teach(rich)
         assert 0 < len(provider.asked) - before <= left.calls
         asked = [json.dumps(body, sort_keys=True) for body in provider.asked]
@@ -212,3 +212,19 @@ def test_a_stage_may_learn_from_traces_and_pairs(tmp_path):
     check(_run(tmp_path, "http://127.0.0.1:1", *more).recipe)
     with pytest.raises(RecipeError, match="nothing makes groups of the task 'haiku_critique'"):
         _run(tmp_path, "http://127.0.0.1:1", *more[1:])
+
+
+def test_a_tasks_own_teacher_talks_about_its_texts(folder):
+    own = "{ name = 'anthropic', model = 'claude-sonnet-5-5', max_dollars = 5.0, base_url = '%s' }"
+    more = (
+        'teach.exchanges={ haiku = [{ name = "preference" }] }',
+        "teach.tasks=['haiku', 'bare']",
+        "teach.answers={haiku = 2, bare = 1}",
+    )
+    with served(script=_says) as provider:
+        run = _run(folder, provider.url, *more, f"teach.teachers.haiku={own % provider.url}")
+        expected = {model: cost.calls for model, cost in teaching.cost(run).items()}
+        teaching.teach(run)
+    assert expected == {"claude-haiku-5-5": PRINTS, "claude-sonnet-5-5": 4 * PRINTS}
+    asked = [body["model"] for body in provider.asked]
+    assert {model: asked.count(model) for model in expected} == expected

@@ -7,13 +7,13 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from made import curated, picture
 
 from haiga.errors import DataError, RecipeError
 from haiga.records import IMAGE, user
 from haiga.sources import SOURCES
 from haiga.sources.conversations import as_messages
 from haiga.sources.hub import from_hub
+from made import curated, picture
 
 
 def _found(name, skip=0, **options):
@@ -174,6 +174,12 @@ def test_a_name_on_the_hub_is_streamed_as_datasets_has_it(rlaif_v):
     assert list(from_hub(str(rlaif_v.parent), None, "train", 6)) == whole[6:]
     with pytest.raises(DataError, match="cannot be read from the hub"):
         list(from_hub(str(rlaif_v.parent), None, "nosuch", 0))
+
+
+def test_the_first_rows_are_the_first_wherever_it_goes_on(rlaif_v):
+    whole = _found("rlaif_v", data=str(rlaif_v))
+    for skip in (0, 2, 3, 5):
+        assert _found("rlaif_v", skip, data=f"{rlaif_v}[:3]") == whole[skip:3]
 
 
 def test_what_is_not_there_is_a_sentence(tmp_path):

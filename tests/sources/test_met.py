@@ -1,15 +1,10 @@
 """The museum's table and a server that behaves as the museum's does."""
 
-import csv
-import io
-import json
 import time
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-from loopback import send, serving
-from made import picture
 
 from haiga.curation import run
 from haiga.errors import DataError, RecipeError
@@ -18,91 +13,11 @@ from haiga.pipeline.run import Run
 from haiga.recipe.load import load
 from haiga.sources.met import clause_counts, met
 from haiga.store import Folder
+from loopback import send, serving
+from made import picture
+from museum import COLUMNS, PRINT, Museum, block, send_json, table_of, told
 
 room = import_module("haiga.sources.met")
-PAGE = b"<html>Request unsuccessful. Incapsula incident ID: 1</html>"
-HEADER = (
-    "Object Number,Is Highlight,Is Timeline Work,Is Public Domain,Object ID,Gallery Number,"
-    "Department,AccessionYear,Object Name,Title,Culture,Period,Dynasty,Reign,Portfolio,"
-    "Constituent ID,Artist Role,Artist Prefix,Artist Display Name,Artist Display Bio,"
-    "Artist Suffix,Artist Alpha Sort,Artist Nationality,Artist Begin Date,Artist End Date,"
-    "Artist Gender,Artist ULAN URL,Artist Wikidata URL,Object Date,Object Begin Date,"
-    "Object End Date,Medium,Dimensions,Credit Line,Geography Type,City,State,County,Country,"
-    "Region,Subregion,Locale,Locus,Excavation,River,Classification,Rights and Reproduction,"
-    "Link Resource,Object Wikidata URL,Metadata Date,Repository,Tags,Tags AAT URL,"
-    "Tags Wikidata URL"
-)
-COLUMNS = next(csv.reader([HEADER]))
-PRINT = {
-    "Object Number": "JP1847",
-    "Is Timeline Work": "True",
-    "Is Public Domain": "True",
-    "Department": "Asian Art",
-    "Object Name": "Print",
-    "Culture": "Japan",
-    "Classification": "Prints",
-    "Medium": "Polychrome woodblock print; ink and color on paper",
-    "Dimensions": "Image: 10 1/8 in.\r\n(25.7 cm)",
-}
-
-
-def _table(path, rows, columns=COLUMNS, mark="\ufeff"):
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    path.write_bytes((mark + text.getvalue()).encode())
-    return path
-
-
-def _said(url, n, **change):
-    """An object as the API gives it, in the fields that matter and some that do not."""
-    return {
-        "objectID": n,
-        "isPublicDomain": True,
-        "accessionNumber": "JP1847",
-        "primaryImage": f"{url}/original/{n}.jpg",
-        "primaryImageSmall": f"{url}/web-large/{n}.jpg",
-        "additionalImages": [],
-        "constituents": None,
-        "title": f"Under the Wave {n}",
-        "artistDisplayName": "Hokusai &amp; Son",
-        "objectDate": "ca. 1830–32",
-        "medium": "Polychrome woodblock print",
-        "creditLine": "H. O. Havemeyer Collection",
-        "culture": "Japan",
-        "period": "",
-        "classification": "Prints",
-        "objectURL": f"https://www.metmuseum.org/art/collection/search/{n}",
-        "tags": [{"term": "Waves", "AAT_URL": "", "Wikidata_URL": ""}],
-        "linkResource": "",
-        **change,
-    }
-
-
-def _json(handler, value, status=200):
-    send(handler, json.dumps(value).encode(), status, "application/json")
-
-
-def _block(handler, status=403):
-    send(handler, PAGE, status, "text/html; charset=utf-8")
-
-
-class Museum:
-    """A server with `prints` objects, all in order until a test says otherwise."""
-
-    def __init__(self, served, prints):
-        self.served, self.url = served, served.url
-        for n in range(prints):
-            self.object(n)
-            served.routes[f"/web-large/{n}.jpg"] = lambda h, t, n=n: send(h, picture(n, "JPEG"))
-
-    def object(self, n, **change):
-        said = _said(self.url, n, **change)
-        self.served.routes[f"/v1/objects/{n}"] = lambda h, t: _json(h, said)
-
-    def paths(self):
-        return [path for path, _ in self.served.asked]
 
 
 @pytest.fixture
@@ -129,7 +44,7 @@ def table(tmp_path):
         {"Medium": "Lithograph"},
     ]
     more = [{**PRINT, "Object ID": str(100 + n), **each} for n, each in enumerate(others)]
-    return _table(tmp_path / "MetObjects.csv", [*more, *rows])
+    return table_of(tmp_path / "MetObjects.csv", [*more, *rows])
 
 
 def _found(table, tmp_path, skip=0, **options):
@@ -173,11 +88,13 @@ def test_prints_come_with_what_credit_needs(table, museum, tmp_path):
 
 def test_what_the_museum_does_not_show_is_named(table, museum, tmp_path):
     routes = museum.served.routes
-    routes["/v1/objects/0"] = lambda h, t: _json(h, {"message": "ObjectID not found"}, 404)
-    routes["/v1/objects/1"] = lambda h, t: _json(h, {"message": "Not a valid object"}, 404)
+    routes["/v1/objects/0"] = lambda h, t: send_json(h, {"message": "ObjectID not found"}, 404)
+    routes["/v1/objects/1"] = lambda h, t: send_json(h, {"message": "Not a valid object"}, 404)
     museum.object(2, primaryImage="", primaryImageSmall="")
     museum.object(3, isPublicDomain=False)
-    routes["/v1/objects/4"] = lambda h, t: _json(h, {"message": "could not parse objectID"}, 400)
+    routes["/v1/objects/4"] = lambda h, t: send_json(
+        h, {"message": "could not parse objectID"}, 400
+    )
     del routes["/web-large/5.jpg"]
     found = _found(table, tmp_path)
     assert [(each.id, each.fault) for each in found if each.fault] == [
@@ -194,11 +111,11 @@ def test_what_the_museum_does_not_show_is_named(table, museum, tmp_path):
 
 @pytest.mark.parametrize("status", [403, 200, 503])
 def test_a_block_is_waited_for(table, museum, tmp_path, status):
-    said, routes = _said(museum.url, 2), museum.served.routes
-    routes["/v1/objects/2"] = lambda h, t: _json(h, said) if t > 2 else _block(h, status)
+    said, routes = told(museum.url, 2), museum.served.routes
+    routes["/v1/objects/2"] = lambda h, t: send_json(h, said) if t > 2 else block(h, status)
     if status != 503:
         routes["/web-large/2.jpg"] = lambda h, t: (
-            send(h, picture(2, "JPEG")) if t > 1 else _block(h, status)
+            send(h, picture(2, "JPEG")) if t > 1 else block(h, status)
         )
     assert [each.fault for each in _found(table, tmp_path)] == [""] * 8
     assert museum.served.count("/v1/objects/2") == 3
@@ -206,8 +123,8 @@ def test_a_block_is_waited_for(table, museum, tmp_path, status):
 
 def test_a_block_is_never_asked_again_at_once(table, museum, tmp_path, monkeypatch):
     monkeypatch.setattr(room, "BLOCKED", 0.4)
-    said = _said(museum.url, 0)
-    museum.served.routes["/v1/objects/0"] = lambda h, t: _json(h, said) if t > 1 else _block(h)
+    said = told(museum.url, 0)
+    museum.served.routes["/v1/objects/0"] = lambda h, t: send_json(h, said) if t > 1 else block(h)
     _found(table, tmp_path)
     first, second = (at for path, at in museum.served.asked if path == "/v1/objects/0")
     assert second - first >= 0.39
@@ -216,7 +133,7 @@ def test_a_block_is_never_asked_again_at_once(table, museum, tmp_path, monkeypat
 @pytest.mark.parametrize("path", ["/v1/objects/4", "/web-large/4.jpg"])
 def test_a_block_that_stays_stops_and_costs_nothing(table, museum, tmp_path, path):
     open_again = museum.served.routes[path]
-    museum.served.routes[path] = lambda h, t: _block(h)
+    museum.served.routes[path] = lambda h, t: block(h)
     with pytest.raises(DataError, match=r"go on refusing .*What was fetched is kept"):
         _found(table, tmp_path)
     museum.served.routes[path] = open_again
@@ -228,7 +145,7 @@ def test_a_block_that_stays_stops_and_costs_nothing(table, museum, tmp_path, pat
 
 def test_nothing_is_asked_twice(table, museum, tmp_path):
     del museum.served.routes["/v1/objects/6"]
-    museum.served.routes["/v1/objects/6"] = lambda h, t: _json(h, {"message": "no"}, 404)
+    museum.served.routes["/v1/objects/6"] = lambda h, t: send_json(h, {"message": "no"}, 404)
     whole = _found(table, tmp_path)
     museum.served.asked.clear()
     for skip in (0, 3, 7, 8):
@@ -244,10 +161,10 @@ def test_the_api_is_asked_one_by_one_in_its_time(table, museum, tmp_path):
         most.append(len(running))
         time.sleep(0.02)
         running.pop()
-        _json(handler, said)
+        send_json(handler, said)
 
     for n in range(8):
-        said = _said(museum.url, n)
+        said = told(museum.url, n)
         museum.served.routes[f"/v1/objects/{n}"] = lambda h, t, said=said: slow(h, t, said)
     _found(table, tmp_path, seconds=0.05)
     assert max(most) == 1
@@ -257,7 +174,7 @@ def test_the_api_is_asked_one_by_one_in_its_time(table, museum, tmp_path):
 
 def test_a_retired_address_stops_with_what_the_museum_says(table, museum, tmp_path):
     said = {"message": "gone", "replacement": "/public/collection/v9/objects"}
-    museum.served.routes["/v1/objects/0"] = lambda h, t: _json(h, said, 410)
+    museum.served.routes["/v1/objects/0"] = lambda h, t: send_json(h, said, 410)
     with pytest.raises(DataError, match=r"has retired .*v9/objects"):
         _found(table, tmp_path)
 
@@ -280,7 +197,7 @@ def test_an_older_table_is_read_by_its_names(museum, tmp_path):
         name for name in COLUMNS if name not in ("Is Timeline Work", "Gallery Number", "Tags")
     ]
     row = {name: PRINT.get(name, "") for name in columns} | {"Object ID": "2"}
-    old = _table(tmp_path / "old.csv", [row, row], columns[::-1], mark="")
+    old = table_of(tmp_path / "old.csv", [row, row], columns[::-1], mark="")
     one, two = _found(old, tmp_path)
     assert (one.id, one.fault) == ("2", "")
     assert (two.id, two.fault) == ("2 (old.csv:3)", "its Object ID comes twice")
@@ -292,7 +209,7 @@ def test_a_gathering_that_broke_off_goes_on_after_its_last_shard(
     monkeypatch.setattr(run, "SHARD", 3)
     museum.object(2, primaryImageSmall="")
     good = museum.served.routes["/v1/objects/4"]
-    museum.served.routes["/v1/objects/4"] = lambda h, t: _block(h)
+    museum.served.routes["/v1/objects/4"] = lambda h, t: block(h)
     raw = Folder(tmp_path / "00_raw")
     options = {"data": str(table), "seconds": 0.0, "cache": str(tmp_path / "cache")}
 

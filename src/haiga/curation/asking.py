@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from haiga.errors import TeacherError
 from haiga.teachers import Request, Teacher
+from haiga.teachers.by_task import author
 from haiga.teachers.client import text_of
 from haiga.teachers.tasks import instructions
 from haiga.teachers.voices import voice
@@ -55,7 +56,7 @@ def ask(
                     if failure is not None:
                         failures.append(f"{task}: {failure}")
                         continue
-                    said = {"task": task, "source": teacher.name, "text": text}
+                    said = {"task": task, "source": author(teacher, task), "text": text}
                     texts.setdefault((task, text), said)
             yield Answered(list(texts.values()), failures, sum(answers.values()))
     finally:

@@ -12,6 +12,7 @@ from haiga.errors import TeacherError
 from haiga.recipe.checks import traces_of
 from haiga.records import Message, message_to_dict
 from haiga.teachers import Request, Teacher
+from haiga.teachers.by_task import author
 from haiga.teachers.exchanges import Held, Written
 
 Text: TypeAlias = dict[str, str]
@@ -86,7 +87,7 @@ def _held(teacher: Teacher, request: Request, before: Answered, bound: Bound) ->
             failures.append(f"{request.task}, {bound.name}: {error}")
             continue
         changed.update(about)
-        made += [_text(each, request.task, teacher.name) for each in held.texts]
+        made += [_text(each, request.task, author(teacher, request.task)) for each in held.texts]
         notes.append({"exchange": bound.name, "task": request.task, "about": about, **held.note})
     kept = [
         text

@@ -63,9 +63,10 @@ def attach(
     PeftModel.
 
     Raises:
-        ModelError: `targets` matches no linear layer of the model.
+        ModelError: `targets`, or one name among several in it, matches no layer of the model.
     """
     vlm = merge(vlm)
+    _check_names(targets or "", vlm.model)
     config = LoraConfig(
         r=r,
         lora_alpha=alpha,  # type: ignore[arg-type]
@@ -86,6 +87,19 @@ def attach(
                 f"No adapter fits on '{config.target_modules}': {error} "
                 "The pattern must match whole names of linear layers."
             ) from error
+
+
+def _check_names(targets: str, model: nn.Module) -> None:
+    """That each name in a bracket, "(q_proj|mm_proj )", is one: others would hide its absence."""
+    names = [name for name, _ in model.named_modules()]
+    for bracket in re.finditer(r"\(([^()]*\|[^()]*)\)", targets):
+        for name in bracket[1].split("|"):
+            pattern = f"{targets[: bracket.start()]}(?:{name}){targets[bracket.end() :]}"
+            if not any(re.fullmatch(pattern, each) for each in names):
+                raise ModelError(
+                    f"No adapter fits on {name!r}, which '{targets}' names: no layer of the model "
+                    "is called so. Correct it, or leave it out."
+                )
 
 
 def merge(vlm: Vlm) -> Vlm:

@@ -14,8 +14,8 @@ from haiga.models.weights import readable
 def load_tokenizer(source: str | Path, image_token: str | None = None) -> Any:
     """The tokenizer, padding on the left, with `image_token` as its picture place.
 
-    Without a picture place it may be GPT-2's, which has no token to pad with: it then pads with the
-    token that ends a text, since padding is never looked at.
+    One that has no token to pad with, as GPT-2's and Mistral's, pads with the one that ends a text,
+    since padding is never looked at.
 
     Raises:
         ModelError: `image_token` is not one reserved token of the tokenizer, or it has none to pad.
@@ -25,7 +25,7 @@ def load_tokenizer(source: str | Path, image_token: str | None = None) -> Any:
     if image_token is not None:
         _check_place(tokenizer, source, image_token)
         tokenizer = AutoTokenizer.from_pretrained(source, image_token=image_token)
-    elif tokenizer.pad_token is None:
+    if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token is None:
         raise ModelError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from haiga.curation import captions, pictures
@@ -19,8 +18,9 @@ from haiga.objectives import OBJECTIVES, Objective, needs
 from haiga.objectives.bind import bind_objective
 from haiga.pipeline import judging, teaching
 from haiga.pipeline.run import FRESH, checkpoint
+from haiga.pipeline.writers import writers
 from haiga.recipe.bind import bind, options
-from haiga.recipe.checks import SOURCE_TASK
+from haiga.recipe.checks import CHAT, SOURCE_TASK
 from haiga.recipe.names import did_you_mean, listed
 from haiga.recipe.schema import Recipe, Stage
 from haiga.records import user
@@ -60,7 +60,10 @@ def check(recipe: Recipe) -> list[str]:
     faults = faults or list(filter(None, _paper_faults(recipe)))
     if faults:
         raise RecipeError("\n".join(faults))
-    return list(_notes(recipe))
+    # Here, because it brings transformers with it, which takes seconds.
+    from haiga.pipeline.notes import notes
+
+    return list(notes(recipe))
 
 
 def _faults(recipe: Recipe) -> Iterator[str | None]:
@@ -86,9 +89,9 @@ def _data_faults(recipe: Recipe) -> Iterator[str | None]:
             yield from _size_faults(recipe)
         yield from _unwritten(recipe, languages)
     if recipe.teach is not None:
-        fault = _bound(TEACHERS, recipe.teach.teacher, teaching.PATH)
-        yield fault
-        yield from teaching.faults(recipe) if fault is None else ()
+        asked = writers(recipe.teach)
+        unbound = [_bound(TEACHERS, writer.component, writer.path) for writer in asked]
+        yield from unbound if any(unbound) else teaching.faults(recipe.teach, recipe)
     for at, rule in enumerate(recipe.curate.pictures):
         yield _bound(pictures.RULES, rule, f"curate.pictures.{at}")
     texts = {"captions": recipe.curate.captions}
@@ -228,6 +231,7 @@ def _style_faults(recipe: Recipe) -> Iterator[str]:
         Item(task, (user(instructions(task, recipe.language)[0]),), task=task,
              language=recipe.language)
         for task in recipe.evaluate.tasks or learning.last_tasks(recipe)
+        if task != CHAT  # which asks in the source's words
     ]  # fmt: skip
     for name in recipe.evaluate.conditions:
         if CONDITIONS[name].tells == "style":
@@ -257,33 +261,6 @@ def _room_faults(recipe: Recipe, picture: int) -> Iterator[str]:
                 f"{path}.max_new_tokens: {answer} and a picture of {picture} do not fit in the "
                 f"language model's {room} positions"
             )
-
-
-def _notes(recipe: Recipe) -> Iterator[str]:
-    from haiga.pipeline import plan as paper
-    from haiga.training import machine
-
-    yield from (*teaching.notes(recipe), *judging.notes(recipe))
-    for name, stage in recipe.stage.items():
-        yield from machine.lacking(name, stage)
-    if recipe.source is None:
-        yield "No [source]: data must lie in the run's data/04_final before training."
-        for name, stage in recipe.stage.items():
-            ask = _said(partial(instructions, stage.tasks[0], recipe.language), "")
-            if stage.part == "vlm" and ask is not None:
-                yield f"stage.{name}: `haiga write` will have no words to ask with. {ask}"
-    section = recipe.model
-    if section.tower.startswith("world:"):
-        return
-    unknown = paper.unknown(section)
-    if not unknown:
-        counted = paper.plan(recipe, ())
-        yield f"{counted.picture_tokens} positions a picture, {counted.total:,} parameters."
-    for name in (section.tower, section.language_model):
-        if name != FRESH and not isinstance(checkpoint(name), Path):
-            yield f"{name} will be read from the hub, or from its cache."
-    for name in unknown:
-        yield f"The config of {name} is not shipped with haiga: the run will tell if all fits."
 
 
 def _bound(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -31,23 +31,24 @@ def funnel(run: Run) -> None:
     show(["stage", "in", "kept", "dropped", "why"], rows)
 
 
-def costs(cost: Cost | None) -> None:
-    """What a teacher will cost from here."""
-    if cost is None:
+def costs(by_model: Mapping[str, Cost]) -> None:
+    """What each model that is paid will cost from here."""
+    if not by_model:
         show(["estimate", ""], [["the teacher is paid nothing", "$0"]])
         return
-    basis = (
-        f"as in {cost.measured:,} calls before" if cost.measured else "guessed: none was made yet"
-    )
-    rows = [
-        ["calls", f"{cost.calls:,}"],
-        ["tokens in", f"{cost.tokens_in:,}"],
-        [f"tokens out ({basis})", f"{cost.tokens_out:,}"],
-        ["dollars", f"{cost.dollars:,.4f}"],
-        ["dollars at most", f"{cost.most:,.4f}"],
-        [f"time ({basis})", time_left(cost.seconds)],
-    ]
-    show(["estimate", ""], rows)
+    lines: dict[str, Callable[[Cost], str]] = {
+        "calls": lambda cost: f"{cost.calls:,}",
+        "tokens in": lambda cost: f"{cost.tokens_in:,}",
+        "tokens out": lambda cost: f"{cost.tokens_out:,}",
+        "dollars": lambda cost: f"{cost.dollars:,.4f}",
+        "dollars at most": lambda cost: f"{cost.most:,.4f}",
+        "time": lambda cost: time_left(cost.seconds),
+        "tokens out and time are": lambda cost: (
+            f"as in {cost.measured:,} calls before" if cost.measured else "guessed: no call yet"
+        ),
+    }
+    rows = [[name, *map(line, by_model.values())] for name, line in lines.items()]
+    show(["estimate", *by_model], rows)
 
 
 def standing(parts: Mapping[str, bool]) -> None:

@@ -1,53 +1,54 @@
-"""02_captioned: the teacher of a recipe is asked, and what that costs is said before and after."""
+"""02_captioned: a recipe's teachers are asked, and what that costs is said before and after."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from haiga import events, store, teachers
 from haiga.curation import captioning
 from haiga.curation.asking import ask
-from haiga.curation.exchanging import Bound, Exchanges, exchange
+from haiga.curation.exchanging import exchange
 from haiga.errors import RecipeError
 from haiga.events import to_jsonl
 from haiga.pipeline.console import time_left
 from haiga.pipeline.run import Run
-from haiga.recipe.bind import bind
+from haiga.pipeline.writers import Writer, exchange_faults, exchanges_of, writers
 from haiga.recipe.schema import Recipe, Teach
+from haiga.teachers.by_task import ByTask
 from haiga.teachers.cache import is_cached, kept
 from haiga.teachers.client import Remote, Request, Teacher
 from haiga.teachers.estimate import Cost, actual, estimate
 from haiga.teachers.exchanges import EXCHANGES
 from haiga.teachers.exchanges.words import template
 from haiga.teachers.opened import Books, key_faults, made_of, open_teacher, term_faults
-from haiga.teachers.poet import Poet
 from haiga.teachers.prices import price_of
 from haiga.teachers.rehearsal import rehearsed
 from haiga.teachers.tasks import instructions
 from haiga.teachers.voices import voice
 
-PATH = "teach.teacher"
 STAGE = "02_captioned"
 
 
 def teach(run: Run) -> None:
-    """02_captioned: the teacher's answers, if there is one; paid calls go to ledger.jsonl."""
+    """02_captioned: the teachers' answers, if there are any; paid calls go to ledger.jsonl."""
     section = run.recipe.teach
     options: dict[str, Any] = {"teacher": None, "tasks": [], "answers": 0}
     if section is not None:
-        options = {**section.model_dump(mode="json"), **_made_of(run.recipe, section)}
+        options = section.model_dump(mode="json", exclude={"teachers"}) | _made_of(run, section)
         if not section.exchanges:
             del options["exchanges"]
     before, began = len(ledger(run, STAGE)), time.monotonic()
-    expected: list[Cost] = []
+    expected: dict[str, Cost] = {}
 
     def opened() -> Teacher:
         assert section is not None
-        expected.extend(_announced(run, section))
-        return open_teacher(section.teacher, PATH, books(run, STAGE))
+        expected.update(cost(run))
+        for model, each in expected.items():
+            _say(run, f"asking {model}: about {words(each)}")
+        return _opened(section, books(run, STAGE))
 
     try:
         captioning.caption(
@@ -56,18 +57,24 @@ def teach(run: Run) -> None:
             options,
             teacher=opened if section else None,
             answers=section.calls() if section else {},
-            exchanges=_exchanges(section) if section else {},
+            exchanges=exchanges_of(section) if section else {},
             emit=run.emit,
         )
     finally:
         # Also of a session that broke off: what was paid is paid.
-        for cost in expected:
-            paid = actual(ledger(run, STAGE)[before:], time.monotonic() - began)
-            _say(run, f"{words(paid)}; estimated were {words(cost)}")
+        for model, guess in expected.items():
+            bills = [bill for bill in ledger(run, STAGE)[before:] if bill["model"] == model]
+            paid = actual(bills, time.monotonic() - began)
+            _say(run, f"{model}: {words(paid)}; estimated were {words(guess)}")
 
 
-def cost(run: Run) -> Cost | None:
-    """What the teacher of a recipe will cost from here; None where it costs nothing.
+def _opened(section: Teach, books: Books) -> Teacher:
+    first, *others = (open_teacher(each.component, each.path, books) for each in writers(section))
+    return ByTask(first, dict(zip(section.teachers, others, strict=True))) if others else first
+
+
+def cost(run: Run) -> dict[str, Cost]:
+    """Model -> what it will cost from here; without the teachers that cost nothing.
 
     01_filtered must be complete. Nothing is asked, and no key is needed.
 
@@ -77,45 +84,55 @@ def cost(run: Run) -> Cost | None:
     section = run.recipe.teach
     if section is None:
         raise RecipeError("teach: the recipe names no teacher, so there is nothing to estimate.")
-    teacher = bind(teachers.TEACHERS, section.teacher, PATH)()
-    if not isinstance(teacher, Remote):
-        return None
-    kept_in, made = books(run, STAGE), made_of(section.teacher)
-    rehearsal: list[Request] = []
-    known = partial(kept, kept_in.answers, made_of=made)
-    return estimate(
-        teacher,
-        _requests(run, section, rehearsed(teacher, known, rehearsal), rehearsal),
-        price_of(teacher.model, kept_in.prices),
-        ledger=ledger(run, STAGE),
-        is_kept=lambda request: is_cached(kept_in.answers, request, made),
-    )
+    kept_in, found = books(run, STAGE), {}
+    for writer in writers(section):
+        teacher = writer.bound()
+        if isinstance(teacher, Remote):
+            made, asked = made_of(writer.component), list[Request]()
+            known = partial(kept, kept_in.answers, made_of=made)
+            found[teacher.model] = estimate(
+                teacher,
+                _requests(run, writer, rehearsed(teacher, known, asked), asked),
+                price_of(teacher.model, kept_in.prices),
+                ledger=ledger(run, STAGE),
+                is_kept=_is_kept(kept_in, made),
+            )
+    return found
 
 
-def faults(recipe: Recipe) -> Iterator[str]:
-    """What must still be said before the recipe's teacher can be asked; it can be bound."""
-    teacher, section = _teacher(recipe), recipe.teach
-    if isinstance(teacher, Remote):
-        yield from (f"{PATH}.{fault}" for fault in term_faults(teacher, recipe.prices))
-    if teacher is not None and section is not None:
-        yield from _exchange_faults(recipe, section, teacher)
+def faults(section: Teach, recipe: Recipe) -> Iterator[str]:
+    """What must still be said before the recipe's teachers can be asked; they can be bound."""
+    models: dict[str, str] = {}
+    for writer in writers(section):
+        teacher = writer.bound()
+        if isinstance(teacher, Remote):
+            yield from (f"{writer.path}.{fault}" for fault in term_faults(teacher, recipe.prices))
+            other = models.setdefault(teacher.model, writer.path)
+            if other != writer.path:
+                yield (
+                    f"{writer.path}.model: {teacher.model} is {other}'s too, and a model has one "
+                    "limit in a run, max_dollars; name it once"
+                )
+    yield from exchange_faults(recipe, section)
 
 
-def notes(recipe: Recipe) -> Iterator[str]:
-    """What a person should know of the recipe's teacher: it has no key, or no voice for a task.
+def notes(section: Teach, language: str) -> Iterator[str]:
+    """What a person should know of a recipe's teachers: one has no key, or no voice for a task.
 
     A key is no fault of the recipe: whoever trains on what was written needs none.
     """
-    teacher, section = _teacher(recipe), recipe.teach
-    if not isinstance(teacher, Remote) or section is None:
-        return
-    yield from (f"{PATH}: {fault}. Set it before `haiga teach`." for fault in key_faults(teacher))
-    for task in section.tasks:
-        if not voice(task, recipe.language):
-            yield (
-                f"teach.tasks: no voice is written for {task!r} in {recipe.language!r}; the "
-                "teacher is asked with the instruction alone."
-            )
+    for writer in writers(section):
+        teacher = writer.bound()
+        if not isinstance(teacher, Remote):
+            continue
+        for fault in key_faults(teacher):
+            yield f"{writer.path}: {fault}. Set it before `haiga teach`."
+        for task in writer.calls:
+            if not voice(task, language):
+                yield (
+                    f"teach.tasks: no voice is written for {task!r} in {language!r}; the "
+                    "teacher is asked with the instruction alone."
+                )
 
 
 def words(cost: Cost) -> str:
@@ -126,95 +143,44 @@ def words(cost: Cost) -> str:
     )
 
 
-def _teacher(recipe: Recipe) -> Teacher | None:
-    if recipe.teach is None:
-        return None
-    return bind(teachers.TEACHERS, recipe.teach.teacher, PATH)()
-
-
-def _made_of(recipe: Recipe, section: Teach) -> dict[str, Any]:
+def _made_of(run: Run, section: Teach) -> dict[str, Any]:
     """What the texts of a stage depend on besides its tasks: not on how a teacher is reached."""
-    made: dict[str, Any] = {
-        "teacher": made_of(section.teacher),
-        "versions": teachers.VERSIONS.get(section.teacher["name"], {}),
-    }
+    language, asked = run.recipe.language, writers(section)
+    versions: dict[str, Any] = {}
+    texts = {}
+    for writer in asked:
+        versions |= teachers.VERSIONS.get(writer.component["name"], {})
+        # Only who is asked in words depends on them.
+        for task in writer.calls if isinstance(writer.bound(), Remote) else ():
+            ask = instructions(task, language)[0]
+            texts[task] = store.fingerprint([ask, voice(task, language)])
+    made: dict[str, Any] = {"teacher": made_of(section.teacher), "versions": versions}
     if section.exchanges:
         names = {each["name"] for own in section.exchanges.values() for each in own}
         files = sorted(file for name in names for file in EXCHANGES[name].words)
-        made["asked"] = store.fingerprint([template(file, recipe.language) for file in files])
-    if not isinstance(_teacher(recipe), Remote):
-        return made
-    # Only who is asked in words depends on them.
-    asked = {
-        task: store.fingerprint(
-            [instructions(task, recipe.language)[0], voice(task, recipe.language)]
-        )
-        for task in section.tasks
-    }
-    return {**made, "words": asked}
-
-
-def _announced(run: Run, section: Teach) -> Iterator[Cost]:
-    """The estimate of what is about to be asked, said; none where nothing is paid."""
-    expected = cost(run)
-    if expected is not None:
-        _say(run, f"asking {section.teacher['model']}: about {words(expected)}")
-        yield expected
+        made["asked"] = store.fingerprint([template(file, language) for file in files])
+    if section.teachers:
+        made["teachers"] = {task: made_of(each) for task, each in section.teachers.items()}
+    return {**made, "words": texts} if texts else made
 
 
 def _requests(
-    run: Run, section: Teach, teacher: Teacher, asked: list[Request]
+    run: Run, writer: Writer, teacher: Teacher, asked: list[Request]
 ) -> Iterator[Request]:
-    """What will be asked, found out by asking `teacher`, which notes it in `asked`."""
+    """What a writer will be asked, found out by asking `teacher`, which notes it in `asked`."""
+    section = run.recipe.teach
+    assert section is not None
     files = store.PictureFiles(run.data("00_raw").path)
-    exchanges = _exchanges(section)
+    exchanges = {task: own for task, own in exchanges_of(section).items() if task in writer.calls}
     for row in run.data("01_filtered").rows():
-        drafts = [each.texts for each in ask(teacher, [row], files, answers=section.calls())]
+        drafts = [each.texts for each in ask(teacher, [row], files, answers=writer.calls)]
         list(exchange(teacher, [row], drafts, files, exchanges))
         yield from asked
         asked.clear()
 
 
-def _exchanges(section: Teach) -> Exchanges:
-    """The exchanges of a recipe.
-
-    Raises:
-        RecipeError: there is no such exchange, or it takes no such option.
-    """
-    table = {name: each.hold for name, each in EXCHANGES.items()}
-    return {
-        task: [
-            Bound(
-                each["name"],
-                bind(table, each, f"teach.exchanges.{task}.{at}"),
-                EXCHANGES[each["name"]].takes,
-            )
-            for at, each in enumerate(components)
-        ]
-        for task, components in section.exchanges.items()
-    }
-
-
-def _exchange_faults(recipe: Recipe, section: Teach, teacher: Teacher) -> Iterator[str]:
-    """Exchanges that cannot be held."""
-    try:
-        exchanges = _exchanges(section)
-        for name in {each.name for own in exchanges.values() for each in own}:
-            for file in EXCHANGES[name].words:
-                template(file, recipe.language)
-    except RecipeError as error:
-        yield str(error)
-        return
-    if exchanges and isinstance(teacher, Poet):
-        yield "teach.exchanges: the poet reads no texts; name another teacher, or leave them out"
-    for task, own in exchanges.items():
-        calls = section.calls()[task]
-        yield from (
-            f"teach.exchanges.{task}: {each.name} is about {each.takes} answers to one picture, "
-            f"and {calls} is asked for; raise teach.answers"
-            for each in own
-            if calls < each.takes
-        )
+def _is_kept(books: Books, made: dict[str, Any]) -> Callable[[Request], bool]:
+    return lambda request: is_cached(books.answers, request, made)
 
 
 def books(run: Run, stage: str) -> Books:

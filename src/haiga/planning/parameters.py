@@ -45,6 +45,10 @@ class StageCount:
     """All that is in memory, the stage's adapter included; earlier adapters are merged."""
     by_rule: tuple[tuple[str, int], ...]
     """(pattern, parameters that fall to it), frozen ones too."""
+    projector: int
+    """Those that are trained of what lies between tower and language model, an adapter's too."""
+    tower_adapter: int
+    """Those of the adapter that hang on the tower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,14 @@ def plan(
         language_model=_size(model) - sum(sizes),
         picture_tokens=how.positions(eyes),
         stages=tuple(
-            _stage(name, _on_paper(how, eyes, language_model), shape)
+            _stage(name, how, _on_paper(how, eyes, language_model), shape)
             for name, shape in stages.items()
         ),
     )
 
 
-def _stage(name: str, model: Any, shape: StageShape) -> StageCount:
+def _stage(name: str, how: Design, model: Any, shape: StageShape) -> StageCount:
+    base = model
     if shape.adapter is not None:
         with torch.device("meta"):
             model = adapters.attach(Vlm(model, processor=None), **shape.adapter).model
@@ -107,7 +112,15 @@ def _stage(name: str, model: Any, shape: StageShape) -> StageCount:
     if shape.quantised:
         refuse_training(model)
     trainable, total = count(model)
-    return StageCount(name, trainable, total, tuple(rule_counts(model, shape.trainable)))
+    hung = (each for name, each in how.tower(base).named_parameters() if ".lora_" in name)
+    return StageCount(
+        name,
+        trainable,
+        total,
+        tuple(rule_counts(model, shape.trainable)),
+        projector=sum(each.numel() for each in _bridge(how, base) if each.requires_grad),
+        tower_adapter=sum(each.numel() for each in hung),
+    )
 
 
 def _on_paper(how: Design, eyes: Any, language_model: Any) -> nn.Module:

@@ -138,11 +138,13 @@ def _teach_faults(recipe: Mapping[str, Any]) -> Iterator[str]:
     if teach and not recipe.get("source"):
         yield "teach: there are no pictures to write about; name a [source], or leave [teach] out"
     tasks = [task for task in _array(teach.get("tasks")) if isinstance(task, str)]
-    for field in ("answers", "exchanges"):
+    for field in ("teachers", "answers", "exchanges"):
         for task in _table(teach.get(field)):
             if task not in tasks:
                 near = did_you_mean(task, tasks)
                 yield f"teach.{field}.{task}: no such task is in teach.tasks{near}: {listed(tasks)}"
+    if tasks and set(tasks) <= set(_table(teach.get("teachers"))):
+        yield "teach.teachers: each task has a teacher of its own; leave one to teach.teacher"
 
 
 def _task_faults(recipe: Mapping[str, Any]) -> Iterator[str]:

@@ -51,6 +51,8 @@ class Teach(_Section):
     """Who writes the texts, for which tasks, and how many of each."""
 
     teacher: Component
+    teachers: dict[Word, Component] = {}
+    """Task -> who writes it in the teacher's place."""
     tasks: SomeWords
     answers: Count | dict[Word, Count] = 1
     """Of each task, or task by task; 1 where a task is not named."""

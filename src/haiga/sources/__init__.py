@@ -7,6 +7,8 @@ from functools import partial
 
 from haiga.sources import conversations, preferences
 from haiga.sources.base import Found
+from haiga.sources.datacomp import datacomp, row_counts
+from haiga.sources.documents import MMC4, OBELICS, documents
 from haiga.sources.floating_world import floating_world
 from haiga.sources.folder import folder
 from haiga.sources.hub import hub
@@ -28,6 +30,9 @@ SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
     "mmpr": partial(hub, preferences.MMPR),
     "webdataset": webdataset,
     "url_list": url_list,
+    "datacomp": datacomp,
+    "obelics": partial(documents, OBELICS),
+    "mmc4": partial(documents, MMC4),
     "met": met,
 }
 """Name -> `(seed, language, skip, *, options)`: what it finds, in an order that is always the same;
@@ -40,6 +45,7 @@ VERSIONS: dict[str, Mapping[str, int]] = {
 
 NOTES: dict[str, Callable[..., Iterator[str]]] = {
     "met": clause_counts,
+    "datacomp": row_counts,
 }
 """Of what a source can say before it begins, in lines, from its options."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from haiga.sources.rows import Read, meta_of, paths_of, rows_of
 _NAME: Final = re.compile(
     r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?(:(?P<split>\w+))?"
 )
+_FIRST: Final = re.compile(r"(.*?)(?:\[:(\d+)\])?", re.DOTALL)
 ADDRESS: Final = "its picture is an address; fetch it with the source url_list"
 NO_FOLDER: Final = "its picture is a path, and the source names no folder of pictures"
 
@@ -36,8 +38,9 @@ def hub(
 
     `data` is a file, a folder or a pattern of files (.parquet, .json, .jsonl, .csv), or a name on
     the hub with a revision and a split where they matter ("openbmb/RLAIF-V-Dataset@abc123:train").
-    Paths of pictures are relative to the folder `pictures`, or to that of the file. `columns` says
-    where a column is called otherwise, `{ image = "img" }`; `meta` is what is true of all rows.
+    "[:30000]" behind either takes so many rows and no more. Paths of pictures are relative to the
+    folder `pictures`, or to that of the file. `columns` says where a column is called otherwise,
+    `{ image = "img" }`; `meta` is what is true of all rows.
 
     Raises:
         DataError: the data cannot be read.
@@ -97,10 +100,13 @@ def _rows(data: str, pictures: str, skip: int) -> tuple[Path | None, Iterator[tu
     root = Path(pictures) if pictures else None
     if root is not None and not root.is_dir():
         raise DataError(f"There is no folder of pictures {root}. Check the source's `pictures`.")
+    data, first = _FIRST.fullmatch(data).groups()  # type: ignore[union-attr]
+    left = max(0, int(first) - skip) if first else None
     named = _NAME.fullmatch(data)
     if named and not Path(data).exists():
-        return root, from_hub(named["name"], named["revision"], named["split"] or "train", skip)
-    return root or paths_of(data)[0].parent, rows_of(data, skip)
+        split = named["split"] or "train"
+        return root, islice(from_hub(named["name"], named["revision"], split, skip), left)
+    return root or paths_of(data)[0].parent, islice(rows_of(data, skip), left)
 
 
 def from_hub(name: str, revision: str | None, split: str, skip: int) -> Iterator[tuple[str, Read]]:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -28,6 +31,10 @@ _BATCH: Final = 16
 _FIELD: Final = 1 << 24
 _LICENCE: Final = {"license": "licence"}
 _POINTER: Final = b"version https://git-lfs"
+_BROKEN: Final = (
+    OSError, EOFError, UnicodeDecodeError, csv.Error, pa.ArrowException, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
 
 
 def paths_of(data: str, suffixes: Collection[str] = ()) -> list[Path]:
@@ -136,7 +143,7 @@ def read_table(path: Path) -> Iterator[Read]:
                     "the file itself."
                 )
         yield from reader(path)
-    except (OSError, UnicodeDecodeError, pa.ArrowException, csv.Error) as error:
+    except _BROKEN as error:
         raise DataError(f"{path} cannot be read: {error}. Fetch it again.") from error
 
 
@@ -206,6 +213,19 @@ def _items(path: Path, file: TextIO, text: str) -> Iterator[Read]:
             yield item if isinstance(item, dict) else "not a JSON object"
 
 
+def _zipped(path: Path) -> Iterator[Read]:
+    """JSON lines in a zip file, as MMC4 has them; nothing is unpacked to the disk."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in sorted(archive.namelist()) if name.endswith(".jsonl")]
+        if not names:
+            raise DataError(f"{path} holds no .jsonl file. Unpack it, and name what is inside.")
+        for name in names:
+            with archive.open(name) as file:
+                for line in TextIOWrapper(file, "utf-8-sig", newline="\n"):
+                    if line.strip():
+                        yield _row(line)
+
+
 def _parquet(path: Path) -> Iterator[Read]:
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(_BATCH, use_threads=False):
@@ -218,5 +238,6 @@ READERS: Final[dict[str, Callable[[Path], Iterator[Read]]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".json": _json_list,
+    ".zip": _zipped,
     ".parquet": _parquet,
 }

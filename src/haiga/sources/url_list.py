@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from pydantic import ConfigDict
 
 from haiga.sources.base import Found
 from haiga.sources.download import FetchFault, Pace, fetch, in_order, open_client, sha256
@@ -15,6 +18,21 @@ _URL: Final = ("url", "URL", "image_url")
 _CAPTION: Final = ("caption", "text", "TEXT", "CAPTION")
 _HASH: Final = ("sha256", "md5")
 WORKERS: Final = 8
+Get = Callable[..., tuple[bytes, str]]
+Job = TypeVar("Job")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Fetching:
+    """How pictures are fetched."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    per_host: float = 1.0
+    """Seconds between two requests to one host."""
+    cache: str = ""
+    """A folder that keeps what was fetched for other runs; "" keeps nothing."""
 
 
 def url_list(
@@ -42,23 +60,30 @@ def url_list(
     Raises:
         DataError: the list cannot be read.
     """
-    names = columns or {}
-    pace = Pace(per_host)
-    folder = Path(cache).expanduser() if cache else None
+    found = partial(found_in, columns=columns or {}, language=language, given=meta)
+    yield from fetched(rows_of(data, skip), found, Fetching(per_host, cache))
+
+
+def fetched(jobs: Iterable[Job], found: Callable[..., Made], how: Fetching) -> Iterator[Made]:
+    """What `found(job, get=…)` makes of each job, in their order, eight at a time.
+
+    `get` fetches one picture politely (see `download.fetch`).
+    """
+    folder = Path(how.cache).expanduser() if how.cache else None
     with open_client() as client:
-        get = partial(fetch, client, pace, cache=folder)
-        work = partial(_found, get=get, columns=names, language=language, given=meta)
-        yield from in_order(rows_of(data, skip), work, WORKERS)
+        get = partial(fetch, client, Pace(how.per_host), cache=folder)
+        yield from in_order(jobs, partial(found, get=get), WORKERS)
 
 
-def _found(
+def found_in(
     job: tuple[str, Read],
     *,
-    get: partial[tuple[bytes, str]],
+    get: Get,
     columns: Mapping[str, str],
     language: str,
     given: Mapping[str, str] | None,
 ) -> Found:
+    """The picture of one row of a list, or why there is none."""
     place, row = job
     if isinstance(row, str):
         return Found(place, language=language, meta=dict(given or {}), fault=row)

@@ -1,0 +1,76 @@
+"""What a person should know of a recipe that is in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from haiga.errors import RecipeError
+from haiga.models.designs import DESIGNS
+from haiga.pipeline import judging, teaching
+from haiga.pipeline import plan as paper
+from haiga.pipeline.run import FRESH, checkpoint
+from haiga.planning.parameters import StageCount
+from haiga.recipe.schema import Recipe
+from haiga.teachers.tasks import instructions
+from haiga.training import machine
+
+
+def notes(recipe: Recipe) -> Iterator[str]:
+    """A line each, from the teacher to the models."""
+    yield from teaching.notes(recipe.teach, recipe.language) if recipe.teach else ()
+    yield from judging.notes(recipe)
+    for name, stage in recipe.stage.items():
+        yield from machine.lacking(name, stage)
+    if recipe.source is None:
+        yield "No [source]: data must lie in the run's data/04_final before training."
+        yield from _without_words(recipe)
+    section = recipe.model
+    unknown = paper.unknown(section)
+    if section.tower != FRESH and not unknown:
+        yield from _of_sight(recipe)
+    if section.tower.startswith("world:"):
+        return
+    if not unknown:
+        counted = paper.plan(recipe, ())
+        yield f"{counted.picture_tokens} positions a picture, {counted.total:,} parameters."
+    for name in (section.tower, section.language_model):
+        if name != FRESH and not isinstance(checkpoint(name), Path):
+            yield f"{name} will be read from the hub, or from its cache."
+    for name in unknown:
+        yield f"The config of {name} is not shipped with haiga: the run will tell if all fits."
+
+
+def _without_words(recipe: Recipe) -> Iterator[str]:
+    for name, stage in recipe.stage.items():
+        try:
+            instructions(stage.tasks[0], recipe.language)
+        except RecipeError as error:
+            if stage.part == "vlm":
+                yield f"stage.{name}: `haiga write` will have no words to ask with. {error}"
+
+
+def _of_sight(recipe: Recipe) -> Iterator[str]:
+    """Stages that train on pictures that cannot reach them, or touch what sees without a word."""
+    counts = {each.name: each for each in paper.plan(recipe).stages}
+    bridge = DESIGNS[recipe.model.design].bridge
+    seeing: set[str] = set()
+    for name, count in counts.items():
+        stage = recipe.stage[name]
+        if stage.starts_from in seeing or count.projector:
+            seeing.add(name)
+        elif stage.pictures:
+            yield (
+                f"stage.{name}: neither it nor a stage before it trains the projector, which "
+                "starts at random, so that pictures reach the language model as noise. Give a rule "
+                f"for {bridge} a learning rate, or say pictures = false."
+            )
+        yield from _of_towers_adapter(name, count)
+
+
+def _of_towers_adapter(name: str, count: StageCount) -> Iterator[str]:
+    if count.tower_adapter:
+        yield (
+            f"stage.{name}.adapter: {count.tower_adapter:,} of its parameters hang on the vision "
+            "tower. If they should not, begin its targets with .*language_model.*"
+        )
