@@ -44,6 +44,7 @@ steps = 1
 batch = 2
 
 [stage.rm]
+starts_from = "sft"
 tasks = ["haiku", "noir"]
 objective = { name = "bradley_terry" }
 rejected = "mismatched"
@@ -66,6 +67,7 @@ rewards = [
 ]
 
 [stage.late]
+starts_from = "sft"
 tasks = ["haiku"]
 objective = { name = "bradley_terry" }
 rejected = "mismatched"

@@ -55,7 +55,7 @@ def test_every_task_is_written_in_both_languages():
     for task in {path.name.split(".")[0] for path in Path(tasks.__file__).parent.glob("*.txt")}:
         for language in LANGUAGES:
             lines = instructions(task, language)
-            assert len(set(lines)) == len(lines) >= 2
+            assert len(set(lines)) == len(lines) >= (1 if task.startswith("tag_") else 2)
             assert draw_instruction(task, language, lambda n: n - 1) == lines[-1]
 
 
