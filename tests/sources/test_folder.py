@@ -4,10 +4,10 @@ import json
 import shutil
 
 import pytest
-from made import curated, picture
 
 from haiga.errors import DataError
 from haiga.sources.folder import folder
+from made import curated, picture
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from loopback import send, serving
-from made import curated, picture
 
 from haiga.sources.download import FetchFault, Pace, fetch, in_order, open_client
 from haiga.sources.url_list import url_list
+from loopback import send, serving
+from made import curated, picture
 
 room = import_module("haiga.sources.download")
 

@@ -6,10 +6,10 @@ import tarfile
 from importlib import import_module
 
 import pytest
-from made import curated, picture
 
 from haiga.errors import DataError
 from haiga.sources.webdataset import webdataset
+from made import curated, picture
 
 
 def _shard(path, files):

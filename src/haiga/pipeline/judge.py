@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 import transformers
 
 from haiga import events, rewards, store
 from haiga.evaluation import retrieval
-from haiga.evaluation.answerers import (
-    answerer,
-    projector_norms,
-    random_projector,
-    text_answerer,
-)
+from haiga.evaluation.answerers import answerer
 from haiga.evaluation.checks import CHECKS, Check
 from haiga.evaluation.conditions import item_from
 from haiga.evaluation.pairs import evaluate_pairs, read_pairs
-from haiga.evaluation.run import Stage, Summary, read_answers
+from haiga.evaluation.run import Summary, read_answers
 from haiga.evaluation.run import evaluate as evaluate_answers
 from haiga.evaluation.style import STYLE, style_check
-from haiga.models.adapters import load_stage
-from haiga.models.assemble import Vlm
 from haiga.models.device import device
 from haiga.pipeline import learning
+from haiga.pipeline.answering import answering, decoding
 from haiga.pipeline.audit import read_audit
 from haiga.pipeline.critics import trusted
 from haiga.pipeline.learned import EVALUATING
@@ -47,9 +39,6 @@ _DESCRIBED = 400
 """Held-out descriptions that a language model alone is asked about."""
 _GALLERY = 500
 """Held-out pictures among which a tower must find the right one."""
-WITHOUT_EYES = ("full", "blind")
-_Held: TypeAlias = Callable[[Callable[[], Vlm]], Vlm]
-"""Gives the model that a load returns, and keeps it until another is asked for."""
 
 
 def evaluate(run: Run) -> None:
@@ -98,60 +87,16 @@ def _questions(run: Run) -> list[Group]:
     return [group for group in groups if group.pictures]
 
 
-def _decoding(run: Run) -> dict[str, Any]:
-    return {"max_new_tokens": run.recipe.evaluate.max_new_tokens, "temperature": 0.0}
-
-
-def _stage(run: Run, name: str, held: _Held) -> Stage:
-    """One stage, with the models of its controls, each loaded when it is asked."""
-    pictures = store.FinalPictures(run.data("04_final").path)
-    weights = store.require_manifest(run.stage(name)).fingerprint
-    base = store.require_manifest(run.base).fingerprint
-    seed = run.recipe.seed
-
-    if run.recipe.stage[name].part == "language":
-        decoding = {key: value for key, value in _decoding(run).items() if key != "temperature"}
-        return Stage(
-            weights,
-            text_answerer(run.stage(name) / "model", **decoding),
-            conditions=WITHOUT_EYES,
-            starts_from=run.recipe.stage[name].starts_from,
-        )
-
-    def answers(load: Callable[[], Vlm]) -> Callable[..., list[str]]:
-        batch = run.recipe.evaluate.batch
-        return answerer(lambda: held(load), pictures, **_decoding(run), batch=batch)
-
-    def scrambled() -> Vlm:
-        norms = projector_norms(load_stage(run.stage(name) / "model"))
-        return random_projector(load_stage(run.base), norms, seed=seed)
-
-    raw = Stage(base, answers(lambda: load_stage(run.base)))
-    stage = Stage(
-        weights=weights,
-        answer=answers(lambda: load_stage(run.stage(name) / "model")),
-        controls={
-            "blind_lm": raw,
-            "in_words_lm": raw,
-            "random_projector": Stage(store.fingerprint([base, weights, seed]), answers(scrambled)),
-        },
-        starts_from=run.recipe.stage[name].starts_from,
-    )
-    if run.recipe.stage[name].pictures:
-        return stage
-    return replace(stage, conditions=("blind",))
-
-
 def _answers(run: Run) -> Summary:
-    # One model in memory, whichever was asked last: an accelerator may not hold them all.
-    held: _Held = lru_cache(1)(lambda load: load())
+    pictures = store.FinalPictures(run.data("04_final").path)
+    how = {**decoding(run), "batch": run.recipe.evaluate.batch}
     return evaluate_answers(
-        {name: _stage(run, name, held) for name in judged(run)},
+        answering(run, judged(run), lambda load: answerer(load, pictures, **how)),
         [item_from(group) for group in _questions(run)],
         run.folder / "evaluation",
         conditions=run.recipe.evaluate.conditions,
         checks=_checks(run),
-        decoding=_decoding(run),
+        decoding=decoding(run),
         seed=run.recipe.seed,
         emit=run.emit,
     )
