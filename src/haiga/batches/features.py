@@ -74,14 +74,25 @@ class Features:
         An id that comes twice is encoded once. Raises DataError for an id that `pictures` lacks,
         PictureError for a file that cannot be read, StoreError for features of another shape.
         """
-        missing = [id for id in dict.fromkeys(picture_ids) if id not in self]
+        return self.fill(
+            picture_ids, lambda ids: encode([_open(pictures, id) for id in ids]), batch
+        )
+
+    def fill(
+        self,
+        ids: Iterable[str],
+        make: Callable[[list[str]], Float[Tensor, "P T D"]],
+        batch: int = 32,
+    ) -> int:
+        """Make what the cache lacks by ids alone, as `ensure` does; returns how many."""
+        missing = [id for id in dict.fromkeys(ids) if id not in self]
         made = 0
         for start in range(0, len(missing), batch):
             with _locked(self.folder):
                 self._refresh()
                 chosen = [id for id in missing[start : start + batch] if id not in self]
                 if chosen:
-                    self._append(chosen, encode([_open(pictures, id) for id in chosen]))
+                    self._append(chosen, make(chosen))
                 made += len(chosen)
         return made
 
@@ -156,17 +167,13 @@ def cache_key(vlm: Any) -> str:
     """
     base = base_of(vlm.model)
     design = seeing(base)
-    weights = {
-        name: [str(weight.dtype), list(weight.shape), digest(_bytes(weight))]
-        for name, weight in design.tower(base).state_dict().items()
-    }
     sees = dict(design.sees(base.config))
     return fingerprint(
         {
-            "weights": weights,
+            "weights": digests(design.tower(base).state_dict()),
             **sees,
-            "tower": _lasting(sees["tower"].to_dict()),
-            "preprocessing": _lasting(vlm.processor.image_processor.to_dict()),
+            "tower": lasting(sees["tower"].to_dict()),
+            "preprocessing": lasting(vlm.processor.image_processor.to_dict()),
         }
     )
 
@@ -179,11 +186,20 @@ def _open(pictures: Mapping[str, bytes], id: str) -> Image.Image:
     return open_picture(data, name=f"Picture {id}")
 
 
+def digests(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Name -> dtype, shape and digest of each of a model's weights, for a key."""
+    return {
+        name: [str(weight.dtype), list(weight.shape), digest(_bytes(weight))]
+        for name, weight in weights.items()
+    }
+
+
 def _bytes(weight: Tensor) -> bytes:
     return weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 
-def _lasting(config: Mapping[str, Any]) -> dict[str, str]:
+def lasting(config: Mapping[str, Any]) -> dict[str, str]:
+    """What of a configuration decides what is computed, for a key."""
     return {
         key: repr(value)
         for key, value in config.items()

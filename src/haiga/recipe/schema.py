@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from haiga.recipe.checks import faults
+from haiga.recipe.curating import Curate, Section
 from haiga.recipe.values import (
     Amount,
     Component,
@@ -30,24 +31,7 @@ from haiga.recipe.values import (
 DEFAULT_SEED = 42
 
 
-class _Section(BaseModel):
-    # Strict: "3" is not a number and true is not 1. Arrays are the exception, see Field(strict=…).
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Curate(_Section):
-    """Which pictures and which texts stay; each rule is a component."""
-
-    pictures: Components = ()
-    captions: Components = ()
-    """For the source's own captions."""
-    hamming: Annotated[int, Field(ge=0, le=64)] = 8
-    """Pictures whose 64-bit perceptual hashes differ in at most so many bits are duplicates."""
-    texts: dict[Word, Components] = {}
-    """Task -> rules for the texts that a teacher wrote for it."""
-
-
-class Teach(_Section):
+class Teach(Section):
     """Who writes the texts, for which tasks, and how many of each."""
 
     teacher: Component
@@ -66,7 +50,7 @@ class Teach(_Section):
         return {task: self.answers.get(task, 1) for task in self.tasks}
 
 
-class Audit(_Section):
+class Audit(Section):
     """Who judges pairs before training, where nobody knows what their pictures show."""
 
     judge: Component | None = None
@@ -75,7 +59,7 @@ class Audit(_Section):
     """How many of a stage's pairs are judged, each in both orders."""
 
 
-class Split(_Section):
+class Split(Section):
     """How many pictures are kept apart; whole clusters go to one side."""
 
     held_out: Annotated[int, Field(ge=0)] = 200
@@ -84,7 +68,7 @@ class Split(_Section):
     """The recipe's seed where none is given."""
 
 
-class Critic(_Section):
+class Critic(Section):
     """Two critics of style, made of texts on different pictures: one rewards, one evaluates."""
 
     styles: SomeWords
@@ -95,7 +79,7 @@ class Critic(_Section):
     """Those that the other hears: if they differ, what pleases one ear alone is noticed."""
 
 
-class Model(_Section):
+class Model(Section):
     """The two checkpoints that are joined, and how; image_token: a picture's place in a llava."""
 
     design: Word = "llava"
@@ -106,7 +90,7 @@ class Model(_Section):
     projector_seed: Seed = 0
 
 
-class Quantised(_Section):
+class Quantised(Section):
     """The frozen weights under an adapter in four bits (QLoRA, Dettmers et al. 2023), for a GPU.
 
     They are the linear layers of the language model. The tower is kept in bfloat16, projector and
@@ -121,7 +105,7 @@ class Quantised(_Section):
     """What products are made in; the stage's `dtype` holds for all else."""
 
 
-class Adapter(_Section):
+class Adapter(Section):
     """LoRA (Hu et al. 2021): rank, scale and the modules it hangs on."""
 
     r: Count
@@ -133,7 +117,7 @@ class Adapter(_Section):
     """What lies under it, in four bits; None leaves it as it is."""
 
 
-class Augment(_Section):
+class Augment(Section):
     """Changes of a training picture that leave its caption true."""
 
     crop: Share = 0.0
@@ -141,7 +125,7 @@ class Augment(_Section):
     flip: bool = False
 
 
-class Rollout(_Section):
+class Rollout(Section):
     """How a policy answers its prompts, and what it is rewarded for."""
 
     rewards: Components
@@ -163,7 +147,7 @@ class Rollout(_Section):
     """Optimiser steps into which each of these times is cut."""
 
 
-class Watch(_Section):
+class Watch(Section):
     """How a stage is watched: what it writes to held-out prompts, looked at again and again."""
 
     every: Count | None = None
@@ -177,7 +161,7 @@ class Watch(_Section):
     """Which weights a stage that ran to its end keeps. One that was stopped keeps the best."""
 
 
-class Stage(_Section):
+class Stage(Section):
     """One training: which part, from where, on which groups, towards what."""
 
     part: Literal["vlm", "tower", "language"] = "vlm"
@@ -231,7 +215,7 @@ class Stage(_Section):
     """How many answers of each group are used, of each kind (chosen, rejected); None uses all."""
 
 
-class Evaluate(_Section):
+class Evaluate(Section):
     """Under which conditions a model is scored, and on what."""
 
     conditions: SomeWords = ("full", "blind", "blind_lm", "shuffled", "grey", "random_projector")
@@ -241,14 +225,14 @@ class Evaluate(_Section):
     max_new_tokens: Count = 64
 
 
-class Report(_Section):
+class Report(Section):
     """The page at the end."""
 
     pictures: Annotated[int, Field(ge=0)] = 24
     """How many examples are shown."""
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """From pictures to a report. `model_dump(mode="json")` of it can be fingerprinted."""
 
     name: Word
