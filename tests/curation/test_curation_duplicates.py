@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from haiga.curation import duplicates
+from haiga.curation import duplicates, hamming
 
 HASHES = st.lists(st.integers(0, 2**64 - 1), max_size=12)
 
@@ -27,7 +28,7 @@ def test_near_pairs_equal_a_double_loop(hashes, flips, distance):
         for j in range(i + 1, len(hashes))
         if (hashes[i] ^ hashes[j]).bit_count() <= distance
     }
-    found = duplicates.near_pairs(np.array(hashes, dtype=np.uint64), distance)
+    found = hamming.near_pairs(np.array(hashes, dtype=np.uint64), distance)
     assert found.shape == (len(naive), 2)
     assert set(map(tuple, found.tolist())) == naive
 
@@ -35,12 +36,41 @@ def test_near_pairs_equal_a_double_loop(hashes, flips, distance):
 def test_near_pairs_over_the_borders_of_blocks(monkeypatch):
     hashes = np.random.default_rng(0).integers(0, 2**63, 50, dtype=np.uint64)
     hashes[::7] = hashes[3]
-    whole = set(map(tuple, duplicates.near_pairs(hashes, 26).tolist()))
-    monkeypatch.setattr(duplicates, "_BLOCK", 8)
-    blocks = duplicates.near_pairs(hashes, 26).tolist()
+    whole = set(map(tuple, hamming.near_pairs(hashes, 26).tolist()))
+    monkeypatch.setattr(hamming, "_BLOCK", 8)
+    blocks = hamming.near_pairs(hashes, 26).tolist()
     assert len(whole) > 28
     assert len(blocks) == len(whole)
     assert set(map(tuple, blocks)) == whole
+
+
+def _likenesses(seed: int, count: int, copies: int) -> np.ndarray:
+    """Hashes as pictures have them (32 of 64 bits set), and copies that differ in 0 to 10 bits."""
+    rng = np.random.default_rng(seed)
+    bits = np.zeros((count, 64), dtype=np.uint8)
+    bits[:, :32] = 1
+    hashes = np.packbits(rng.permuted(bits, axis=1), axis=1).view(">u8").ravel().astype(np.uint64)
+    for to, of in zip(rng.permutation(count)[:copies], rng.integers(0, count, copies), strict=True):
+        flips = rng.permutation(64)[: rng.integers(0, 11)]
+        hashes[to] = hashes[of] ^ np.uint64(sum(1 << int(bit) for bit in flips))
+    return hashes
+
+
+@pytest.mark.parametrize("distance", [0, 2, 7, 8])
+def test_looking_up_finds_what_comparing_finds(monkeypatch, distance):
+    hashes = _likenesses(distance, 900, 600)
+    compared = hamming.near_pairs(hashes, distance)
+    monkeypatch.setattr(hamming, "_BRUTE", 0)
+    monkeypatch.setattr(hamming, "_PASS", 250)
+    looked_up = hamming.near_pairs(hashes, distance)
+    assert len(compared) > 25
+    assert looked_up.tolist() == compared.tolist()
+
+
+def test_a_distance_that_tables_cannot_promise_is_compared(monkeypatch):
+    monkeypatch.setattr(hamming, "_BRUTE", 0)
+    monkeypatch.setattr(hamming, "_looked_up", None)
+    assert hamming.near_pairs(np.array([0, 511], dtype=np.uint64), 9).tolist() == [[0, 1]]
 
 
 def test_survivors_of_a_chain():

@@ -10,28 +10,11 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-_BLOCK = 2048
+from haiga.curation.hamming import near_pairs
+
 SAME_SIDE: Final = 8
 """Rows within this distance stay on one side of a split, also where they are too far apart to be
 dropped: a row dropped by mistake is lost, a row kept with its likeness is not."""
-
-
-def near_pairs(hashes: NDArray[np.uint64], distance: int) -> NDArray[np.int64]:
-    """All pairs (i < j) of 64-bit hashes at a Hamming distance of at most `distance`: (P, 2).
-
-    Exact, by comparison of all with all in square blocks, so that memory does not grow with n:
-    n²/2 popcounts.
-    """
-    found = [np.zeros((0, 2), dtype=np.int64)]
-    starts = range(0, len(hashes), _BLOCK)
-    for top in starts:
-        for left in range(top, len(hashes), _BLOCK):
-            rows, columns = hashes[top : top + _BLOCK], hashes[left : left + _BLOCK]
-            near = np.bitwise_count(rows[:, None] ^ columns[None, :]) <= distance
-            if left == top:
-                near = np.triu(near, k=1)
-            found.append(np.argwhere(near) + np.array([top, left]))
-    return np.concatenate(found)
 
 
 def clusters(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -50,15 +33,12 @@ def survivors(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     `pairs` are (earlier, later). Greedy in order: an item falls only to a *survivor* near it, so a
     chain of small changes (a film) never loses all its members.
     """
-    earlier: list[list[int]] = [[] for _ in range(n)]
-    for low, high in pairs:
-        earlier[high].append(int(low))
-    of = np.full(n, -1, dtype=np.int64)
-    for item in range(n):
-        standing = [other for other in earlier[item] if of[other] < 0]
-        if standing:
-            of[item] = min(standing)
-    return of
+    of = [-1] * n
+    # Item by item: whoever could make it fall has been decided by then.
+    for low, high in pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))].tolist():
+        if of[high] < 0 and of[low] < 0:
+            of[high] = low
+    return np.array(of, dtype=np.int64)
 
 
 def find(rows: Sequence[Sequence[str]], distance: int) -> tuple[list[int], list[int]]:
