@@ -21,10 +21,10 @@ _PASS = 1 << 18
 def near_pairs(hashes: NDArray[np.uint64], distance: int) -> NDArray[np.int64]:
     """All pairs (i < j) at a Hamming distance of at most `distance`, in order: (P, 2). Exact.
 
-    Hashes that differ in at most 8 bits differ in at most 2 bits of one of three segments of 22, 21
-    and 21 bits (the pigeonhole principle; Norouzi et al. 2012, multi-index hashing). Each segment is
-    an index into a table, in which all values that differ in at most 2 bits are looked up. A
-    larger distance, or a small number of hashes, is compared by brute force: n²/2 popcounts.
+    Hashes that differ in at most 8 bits differ in at most 2 bits of one of three segments of 22,
+    21 and 21 bits (the pigeonhole principle; Norouzi et al. 2012, multi-index hashing). Each
+    segment is a place in a table, in which all values that differ in at most 2 bits are looked up.
+    A larger distance, or a small number of hashes, is compared by brute force: n²/2 popcounts.
     """
     if len(hashes) <= _BRUTE or distance >= len(_SEGMENTS) * (_RADIUS + 1):
         found = list(_compared(hashes, distance))
