@@ -49,7 +49,7 @@ def answerer(
 
 
 def text_answerer(folder: Path, **decoding: Any) -> Callable[[list[Item]], list[str]]:
-    """An answerer by a language model alone; the items must show no pictures."""
+    """An answerer by a language model alone, in float32; the items must show no pictures."""
 
     @cache
     def load() -> tuple[Any, Any]:

@@ -45,3 +45,17 @@ def ranks() -> PartialState:
 def device() -> torch.device:
     """The accelerator that torch offers this process, or the CPU where there is none."""
     return ranks().device
+
+
+def forget_peak() -> None:
+    """Begin to count this process's memory on its accelerator anew, where it has one."""
+    if device().type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_bytes() -> int | None:
+    """The most memory that tensors held on the accelerator at once; None on a CPU.
+
+    What torch's allocator keeps in reserve for the next ones is not in it.
+    """
+    return torch.cuda.max_memory_allocated() if device().type == "cuda" else None

@@ -38,6 +38,13 @@ def parameter_groups(model: nn.Module, rules: Sequence[Rule]) -> list[dict[str, 
     return groups
 
 
+def whole_where_trained(model: nn.Module) -> None:
+    """Keep in float32 what requires gradients, and leave what is frozen as it is, in place."""
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
 def count(model: nn.Module) -> tuple[int, int]:
     """(trainable, total) parameters; tied weights count once."""
     sizes = [(size(parameter), parameter.requires_grad) for parameter in model.parameters()]

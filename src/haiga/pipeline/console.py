@@ -49,6 +49,8 @@ def sentence(event: Event) -> str | None:
             return str(event["text"])
         case "finished":
             return f"{event['step']} steps in {time_left(event['seconds'])}"
+        case "memory":
+            return f"at most {event['peak_bytes'] / 1e9:.1f} GB on the accelerator"
     return None
 
 

@@ -23,6 +23,7 @@ from haiga.serving.opened import mark
 from haiga.training import preferences
 from haiga.training.parts import Material
 from haiga.training.run import train_stage
+from haiga.training.settings import DTYPES
 from haiga.world import base as world_base
 
 _TOKENIZER_TEXTS = 20_000
@@ -64,6 +65,7 @@ def _assemble(run: Run, language_model: str | Path) -> None:
         image_token=section.image_token,
         fit=section.fit,
         projector_seed=section.projector_seed,
+        dtype=DTYPES[section.dtype],
     )
     save_base(vlm, run.base)
 

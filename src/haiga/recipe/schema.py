@@ -88,6 +88,9 @@ class Model(Section):
     image_token: Annotated[str, Field(min_length=1)] | None = None
     fit: Literal["pad", "crop", "squash"] = "pad"
     projector_seed: Seed = 0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What weights are kept in. In bfloat16 they take half the room, on disk and on a GPU; the
+    projector, adapters and whatever else a stage trains are in float32 all the same."""
 
 
 class Quantised(Section):

@@ -21,7 +21,7 @@ from typing import Any
 from haiga import events
 from haiga.batches.features import cache_key
 from haiga.errors import DataError
-from haiga.models.device import ranks
+from haiga.models.device import forget_peak, peak_bytes, ranks
 from haiga.models.trainable import parameter_groups, rule_counts
 from haiga.objectives import needs
 from haiga.objectives.bind import bind_objective
@@ -53,6 +53,7 @@ def train_stage(name: str, material: Material, folder: Path) -> str | None:
     """
     stage, first = material.stage, ranks().is_main_process
     machine.require(name, stage)
+    forget_peak()
     log: events.Sink = silent
     if first:
         log = events.fan_out(events.to_jsonl(folder / "events.jsonl"), material.emit)
@@ -87,6 +88,8 @@ def train_stage(name: str, material: Material, folder: Path) -> str | None:
         ),
     )
     job.model.eval()
+    if (peak := peak_bytes()) is not None:
+        log({"kind": "memory", "peak_bytes": peak})
     if first:
         job.save(folder / "model")
         shutil.rmtree(folder / "resume", ignore_errors=True)
