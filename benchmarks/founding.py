@@ -3,10 +3,10 @@
     python benchmarks/founding.py
 
 What weights say has no part in what a step costs, so nothing is downloaded: a SigLIP tower and a
-Qwen2.5-3B by their published configs, the floating world's prints and tokenizer, and each stage of
-`recipes/ukiyoe-haiku-en.toml` as it stands, for a few steps. Two stages are added: `qlora`, SFT over
-four bits, and `grpo`, with 8 samples of 32 tokens. All by `haiga run`; seconds, tokens and memory are
-what its events say (memory: of tensors, at once), the first two steps left out.
+Qwen2.5-3B by their published configs, the floating world's prints and tokenizer, and each stage
+of `recipes/ukiyoe-haiku-en.toml` as it stands, for a few steps. Two stages are added: `qlora`, SFT
+over four bits, and `grpo`, with 8 samples of 32 tokens. All by `haiga run`; seconds, tokens and
+memory are what its events say (memory: of tensors, at once), the first two steps left out.
 
 Then a step on 8 groups of two answers on the same model, by the shared prefix and by plain passes,
 as `group_forward.py` does on a CPU: LoRA r=16 and the projector, products in bfloat16, no
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -73,7 +73,7 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--dtypes", nargs="+", default=["bfloat16"], help="what weights are kept in")
+    parser.add_argument("--dtypes", nargs="+", default=["bfloat16"], help="of weights")
     parser.add_argument("--steps", type=int, default=8, help="steps of each stage")
     parser.add_argument("--prints", type=int, default=600)
     parser.add_argument("--held-out", type=int, default=32)
