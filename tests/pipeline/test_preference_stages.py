@@ -1,14 +1,28 @@
 """Preference and policy stages through the command line, from a model that an adapter changed."""
 
+import contextlib
 import json
 import math
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import tiny_runs
-from haiga import events
+from haiga import events, store
+from haiga.batches.groups import collate
+from haiga.batches.render import render
+from haiga.evaluation import preferences
+from haiga.models.adapters import load_stage
+from haiga.models.branches import token_logps
+from haiga.models.features import encode_pictures
+from haiga.models.pictures import open_picture
+from haiga.pipeline import preferred
+from haiga.pipeline.run import open_run
+from haiga.recipe.load import load
 
 TAIL = """
 adapter = { r = 2, alpha = 4 }
@@ -147,3 +161,37 @@ def test_equal_rewards_move_nothing_and_are_no_fault(learned):
         assert step["loss"] == step["grad_norm"] == 0
     kept = load_file(learned / "stages/equal_rewards/model/adapter_model.safetensors")
     assert all(not tensor.any() for name, tensor in kept.items() if "lora_B" in name)
+
+
+@pytest.fixture(scope="module")
+def judged_by_pairs(learned):
+    recipe = load(learned.parents[1] / "recipe.toml")
+    with contextlib.chdir(learned.parents[1]):
+        preferred.evaluate(open_run(recipe, learned.parent))
+    return preferences.read(learned / "evaluation")
+
+
+def test_held_out_pairs_tell_what_was_learned_from_pairs(judged_by_pairs, learned):
+    """By the stage's model and by its start's, which are read here the plain way."""
+    assert set(judged_by_pairs) == {"dpo", "ipo", "kto", "mpo", "orpo"}
+    row = judged_by_pairs["dpo"]["rows"][0]
+    final = learned / "data/04_final"
+    group = next(g for g in store.read_groups(final, "held_out", ["haiku"]) if g.id == row["id"])
+    answer = next(a for a in group.answers if a.text == row["chosen"]["text"])
+    for stage, when in (("sft", "before"), ("dpo", "now")):
+        vlm = load_stage(learned / "stages" / stage / "model")
+        plain = render(vlm.processor, replace(group, answers=(answer,)), vlm.picture_tokens)
+        batch = collate([plain], vlm.tokenizer.pad_token_id)
+        views = [open_picture(store.FinalPictures(final)[group.pictures[0].id])]
+        with torch.no_grad():
+            logps = token_logps(vlm.model, batch, encode_pictures(vlm, views))
+        assert row["chosen"][when] == pytest.approx(float(logps.sum()), abs=1e-3)
+        assert row["chosen"]["tokens"] == len(logps)
+    assert row["chosen"]["now"] != row["chosen"]["before"]
+
+
+def test_what_was_judged_by_pairs_is_not_judged_again(judged_by_pairs, learned, monkeypatch):
+    monkeypatch.setattr(preferred, "of_held_out", None)
+    with contextlib.chdir(learned.parents[1]):
+        preferred.evaluate(open_run(load(Path("recipe.toml")), learned.parent))
+    assert preferences.read(learned / "evaluation") == judged_by_pairs

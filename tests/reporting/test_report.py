@@ -125,6 +125,19 @@ def test_who_rewarded_and_who_judged_stand_with_their_intervals():
     assert "no judge, human or machine" in plain
 
 
+def test_what_preference_moved_stands_with_its_intervals():
+    nats = {"mean": 1.5, "low": -0.25, "high": 3.25, "n": 40}
+    found = dict.fromkeys(("margin", "margin_per_token", "chosen_gain"), nats)
+    found |= {name: cell(0.8, 40) for name in ("preferred", "likelier", "likelier_before")}
+    html = render(facts(preferences={"dpo": {**found, "unread": 2, "rows": []}}))
+    for words in (
+        "What preference moved", "<td>dpo</td>", "80.0<small>75 to 85</small>",
+        "+1.50<small>[-0.25, 3.25]</small>", "40 (2 groups too long)",
+    ):  # fmt: skip
+        assert words in html
+    assert "What preference moved" not in render(facts())
+
+
 @pytest.fixture(scope="module")
 def page():
     return render(facts())

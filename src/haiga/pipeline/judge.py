@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from haiga import events, rewards, store
-from haiga.evaluation import retrieval
+from haiga.evaluation import preferences, retrieval
 from haiga.evaluation.answerers import answerer
 from haiga.evaluation.checks import CHECKS, Check
 from haiga.evaluation.conditions import item_from
@@ -20,7 +20,7 @@ from haiga.evaluation.run import Summary, read_answers
 from haiga.evaluation.run import evaluate as evaluate_answers
 from haiga.evaluation.style import STYLE, style_check
 from haiga.models.device import device
-from haiga.pipeline import learning
+from haiga.pipeline import learning, preferred
 from haiga.pipeline.answering import answering, decoding
 from haiga.pipeline.audit import read_audit
 from haiga.pipeline.critics import trusted
@@ -42,8 +42,8 @@ _GALLERY = 500
 
 
 def evaluate(run: Run) -> None:
-    """Every stage that answers pictures, under every condition; towers by retrieval, reward models
-    by held-out pairs."""
+    """Every stage that answers pictures, under every condition; towers by retrieval; reward models,
+    and what has learned from pairs, by held-out pairs."""
     towers = [name for name, stage in run.recipe.stage.items() if stage.part == "tower"]
     if towers:
         _retrieve(run, towers)
@@ -53,6 +53,7 @@ def evaluate(run: Run) -> None:
         found |= models
         ordered = {name: found[name] for name in run.recipe.stage if name in found}
         write_json(run.folder / "evaluation" / "summary.json", ordered)
+    preferred.evaluate(run)
 
 
 def report(run: Run) -> Path:
@@ -166,6 +167,7 @@ def facts(run: Run) -> RunFacts:
         audit=read_audit(run),
         critics=trusted(run),
         reward_models=read_pairs(folder),
+        preferences=_preferences(run),
         comparisons=_json(folder / "comparisons.json") or (),
         answers={name: answers[name] for name in judged(run) if name in answers},
         pictures=shown,
@@ -176,6 +178,12 @@ def facts(run: Run) -> RunFacts:
             **{name: manifest.seconds for name, manifest in stages.items()},
         },
     )
+
+
+def _preferences(run: Run) -> dict[str, Any]:
+    """What was found of each stage's held-out pairs, in the order of the recipe."""
+    found = preferences.read(run.folder / "evaluation")
+    return {name: found[name] for name in run.recipe.stage if name in found}
 
 
 def _made(run: Run) -> dict[str, str]:

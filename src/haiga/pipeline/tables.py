@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from haiga.evaluation import preferences
 from haiga.pipeline.console import time_left
 from haiga.pipeline.run import DATA, Run
 
@@ -80,6 +81,15 @@ def summary(run: Run) -> None:
             if isinstance(cells, dict)
         ]
         show(["tower", "direction", "R@1", "R@5", "R@10"], rows)
+    pairs = preferences.read(run.folder / "evaluation")
+    if pairs:
+        shown = ("preferred", "margin", "margin_per_token", "likelier_before", "likelier")
+        rows = [
+            [name, *(_cell(pairs[name][each]) for each in shown)]
+            for name in run.recipe.stage
+            if name in pairs
+        ]
+        show(["held-out pairs", *(each.replace("_", " ") for each in shown)], rows)
 
 
 def audit(found: Mapping[str, Mapping[str, Any]]) -> None:

@@ -33,6 +33,8 @@ class RunFacts:
     """Critic of style -> how far it can be trusted, as `rewards.reliability` has it."""
     reward_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Stage -> what it says of held-out pairs, as `evaluation.pairs` has it."""
+    preferences: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Stage -> what it has learned of held-out pairs, as `evaluation.preferences` has it."""
     comparisons: Sequence[Mapping[str, Any]] = ()
     """The rows of `evaluation/comparisons.json`."""
     answers: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)

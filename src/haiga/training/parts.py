@@ -96,13 +96,13 @@ def vlm(material: Material) -> Job:
         opened = adapters.attach(opened, **lora, seed=material.seed)
     if material.needs & {"answer_rewards", "token_values"}:
         add_score_head(opened.model)
-    train, dropped = _rendered(material.train, opened.processor, opened.picture_tokens, stage)
-    held, left = _rendered(material.validation, opened.processor, opened.picture_tokens, stage)
+    train, dropped = rendered(material.train, opened.processor, opened.picture_tokens, stage)
+    held, left = rendered(material.validation, opened.processor, opened.picture_tokens, stage)
     parameter_groups(opened.model, stage.trainable)
     whole_where_trained(opened.model)
     opened.model.to(device())  # before the loop does it: features are made here
     scores = "answer_rewards" in material.needs
-    see = _with_pictures(opened, material, [*train, *held])
+    see = with_pictures(opened, material, [*train, *held])
     references = {group.id: group.answers[0].text for group in material.validation}
     write = writer(
         opened, held[:SAMPLES], lambda rows: see(rows, -1), references, DTYPES[stage.dtype]
@@ -135,8 +135,8 @@ def language(material: Material) -> Job:
     model.to(device())
     texts = [group for group in material.train if not group.pictures]
     held = [group for group in material.validation if not group.pictures]
-    train, dropped = _rendered(texts, tokenizer, 0, material.stage)
-    validation, left = _rendered(held, tokenizer, 0, material.stage)
+    train, dropped = rendered(texts, tokenizer, 0, material.stage)
+    validation, left = rendered(held, tokenizer, 0, material.stage)
 
     def save(folder: Path) -> None:
         model.save_pretrained(folder)
@@ -178,9 +178,10 @@ def tower(material: Material) -> Job:
 PARTS: dict[str, Callable[[Material], Job]] = {"vlm": vlm, "language": language, "tower": tower}
 
 
-def _rendered(
+def rendered(
     groups: Sequence[Group], tokenizer: Any, picture_tokens: int, stage: Stage
 ) -> tuple[list[Rendered], dict[str, str]]:
+    """The groups as token ids, and {row id: why it does not take part} of those that are left."""
     chosen = (render(tokenizer, limited(group, stage.answers), picture_tokens) for group in groups)
     return fit_length(chosen, stage.max_tokens, stage.overflow)
 
@@ -200,7 +201,7 @@ def _pairs(groups: Sequence[Group], tokenizer: Any, length: int) -> list[pairs.P
     return made
 
 
-def _with_pictures(
+def with_pictures(
     opened: Vlm, material: Material, rows: Sequence[Rendered]
 ) -> Callable[[Sequence[Rendered], int], GroupBatch]:
     """Collation with the pictures: cached features, or pixels for a tower that learns."""
