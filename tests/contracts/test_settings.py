@@ -18,7 +18,7 @@ SOURCE = Path(__file__).parents[2] / "src" / "haiga"
 SECTIONS = {
     name: thing
     for name, thing in vars(schema).items()
-    if isinstance(thing, type) and issubclass(thing, BaseModel) and not name.startswith("_")
+    if isinstance(thing, type) and issubclass(thing, BaseModel) and thing.model_fields
 }
 FIELDS = [(name, field) for name, section in SECTIONS.items() for field in section.model_fields]
 PASSED_ON = ("items", "values", "model_dump")

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from haiga.recipe.section import Section
 from haiga.recipe.values import Components, Word
-
-
-class Section(BaseModel):
-    """A table of a recipe with fixed fields."""
-
-    # Strict: "3" is not a number and true is not 1. Arrays are the exception, see Field(strict=…).
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Curate(Section):

@@ -13,7 +13,9 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from haiga.recipe.checks import faults
-from haiga.recipe.curating import Curate, Section
+from haiga.recipe.curating import Curate
+from haiga.recipe.evaluating import Audit, Evaluate, Report
+from haiga.recipe.section import Section
 from haiga.recipe.values import (
     Amount,
     Component,
@@ -48,15 +50,6 @@ class Teach(Section):
         if isinstance(self.answers, int):
             return dict.fromkeys(self.tasks, self.answers)
         return {task: self.answers.get(task, 1) for task in self.tasks}
-
-
-class Audit(Section):
-    """Who judges pairs before training, where nobody knows what their pictures show."""
-
-    judge: Component | None = None
-    """A teacher; better not the one that wrote them."""
-    pairs: Count = 200
-    """How many of a stage's pairs are judged, each in both orders."""
 
 
 class Split(Section):
@@ -216,23 +209,6 @@ class Stage(Section):
     save_every: Count | None = None
     answers: Count | None = None
     """How many answers of each group are used, of each kind (chosen, rejected); None uses all."""
-
-
-class Evaluate(Section):
-    """Under which conditions a model is scored, and on what."""
-
-    conditions: SomeWords = ("full", "blind", "blind_lm", "shuffled", "grey", "random_projector")
-    tasks: SomeWords | None = None
-    """None: the tasks of the last stage."""
-    batch: Count = 64
-    max_new_tokens: Count = 64
-
-
-class Report(Section):
-    """The page at the end."""
-
-    pictures: Annotated[int, Field(ge=0)] = 24
-    """How many examples are shown."""
 
 
 class Recipe(Section):

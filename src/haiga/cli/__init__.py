@@ -8,14 +8,26 @@ command needs is imported inside it, so that help and faults of spelling come at
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from haiga.cli import models as on_models
+from haiga.cli.base import (
+    RUNS,
+    DryRun,
+    Overrides,
+    Part,
+    Rebuild,
+    RecipePath,
+    Workdir,
+    do,
+    say,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from haiga.pipeline.run import Run
@@ -27,29 +39,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-RecipePath = Annotated[Path, typer.Argument(help="A recipe, a TOML file.", metavar="RECIPE")]
-ModelPath = Annotated[
-    Path, typer.Argument(help="A run's folder, a stage, or a checkpoint.", metavar="MODEL")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Change one value: a.b=c. May be repeated.", metavar="A.B=C"),
-]
-Workdir = Annotated[Path, typer.Option(help="The folder in which the run's own folder is made.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what is complete and what would be made; do nothing.")
-]
-Rebuild = Annotated[
-    bool, typer.Option("--rebuild", help="Make again what the recipe changed, and what follows.")
-]
-RUNS = Path("runs")
-SHARED = ("run", "train")
-"""Commands at which several processes work together; any other is done by the first alone."""
-
-
-Part: TypeAlias = Callable[["Run", str], None]
-"""What a command does with a run; the text is how the next command must be asked for the same."""
 
 
 def makes(part: Part) -> Part:
@@ -63,7 +52,7 @@ def makes(part: Part) -> Part:
         dry_run: DryRun = False,
         rebuild: Rebuild = False,
     ) -> None:
-        _do(part, recipe, set_, workdir, dry_run=dry_run, rebuild=rebuild)
+        do(part, recipe, set_, workdir, dry_run=dry_run, rebuild=rebuild)
 
     return part
 
@@ -73,7 +62,7 @@ def reads(part: Part) -> Part:
 
     @app.command(part.__name__, help=part.__doc__)
     def command(recipe: RecipePath, set_: Overrides = None, workdir: Workdir = RUNS) -> None:
-        _do(part, recipe, set_, workdir)
+        do(part, recipe, set_, workdir)
 
     return part
 
@@ -93,7 +82,7 @@ def run(opened: Run, words: str) -> None:
     judge.evaluate(opened)
     path = judge.report(opened)
     tables.summary(opened)
-    _say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
+    say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
 
 
 @app.command()
@@ -103,8 +92,8 @@ def check(recipe: RecipePath, set_: Overrides = None) -> None:
     from haiga.recipe.load import load
 
     for line in check_recipe(load(recipe, set_ or [])):
-        _say(line)
-    _say(f"{recipe} is in order.", f"Next: haiga run {_words(recipe, set_)}")
+        say(line)
+    say(f"{recipe} is in order.", f"Next: haiga run {words_of(recipe, set_)}")
 
 
 @app.command()
@@ -124,7 +113,7 @@ def curate(opened: Run, words: str) -> None:
 
     data.make_data(opened)
     tables.funnel(opened)
-    _say(f"Next: haiga train {words}")
+    say(f"Next: haiga train {words}")
 
 
 @app.command()
@@ -139,7 +128,7 @@ def teach(
     """Gather pictures and have the teacher write about them: what is paid for, alone."""
     from haiga.pipeline import data
 
-    _do(data.estimate if estimate else data.write, recipe, set_, workdir)
+    do(data.estimate if estimate else data.write, recipe, set_, workdir)
 
 
 @reads
@@ -148,7 +137,7 @@ def audit(opened: Run, words: str) -> None:
     from haiga.pipeline import audit, tables
 
     tables.audit(audit.require(opened))
-    _say(f"Next: haiga train {words}")
+    say(f"Next: haiga train {words}")
 
 
 @makes
@@ -160,7 +149,7 @@ def train(opened: Run, words: str) -> None:
         models.prepare(opened)
     models.train(opened)
     if ranks.alone():
-        _say(f"Next: haiga evaluate {words}")
+        say(f"Next: haiga evaluate {words}")
 
 
 @reads
@@ -170,7 +159,7 @@ def evaluate(opened: Run, words: str) -> None:
 
     judge.evaluate(opened)
     tables.summary(opened)
-    _say(f"Next: haiga report {words}")
+    say(f"Next: haiga report {words}")
 
 
 @reads
@@ -179,84 +168,11 @@ def report(opened: Run, words: str) -> None:
     from haiga.pipeline import judge
 
     path = judge.report(opened)
-    _say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
+    say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
 
 
-@app.command()
-def write(
-    model: ModelPath,
-    pictures: Annotated[list[Path], typer.Argument(help="Picture files.", metavar="PICTURE…")],
-    task: Annotated[str | None, typer.Option(help="What to write, if not what it learned.")] = None,
-    language: Annotated[str | None, typer.Option(help="The language to ask in.")] = None,
-) -> None:
-    """The model answers pictures."""
-    from haiga.serving.answer import answer
-
-    failed = False
-    for name, text, error in answer(model, pictures, task=task, language=language):
-        if error is not None:
-            failed = True
-            _say(str(error), error=True)
-        else:
-            _say(*([f"{name}:"] if len(pictures) > 1 else []), text)
-    if failed:
-        raise typer.Exit(2)
-
-
-@app.command()
-def export(
-    model: ModelPath,
-    folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="FOLDER")],
-) -> None:
-    """A standard checkpoint, reloaded and compared before it is called done."""
-    from haiga.serving.opened import export as export_model
-
-    export_model(model, folder)
-    _say(f"{folder} loads as AutoModelForImageTextToText and writes the same as {model}.")
-
-
-def _do(
-    part: Part,
-    recipe: Path,
-    overrides: list[str] | None,
-    workdir: Path,
-    *,
-    dry_run: bool = False,
-    rebuild: bool = False,
-) -> None:
-    """A command on the run of a recipe that is in order, once what it needs is there."""
-    from haiga.pipeline import ranks, run, standing, tables
-    from haiga.pipeline.check import check as check_recipe
-    from haiga.recipe.load import load
-
-    if (dry_run or part.__name__ not in SHARED) and not ranks.alone():
-        return
-    loaded = load(recipe, overrides or [])
-    check_recipe(loaded)
-    opened = run.open_run(loaded, workdir, rebuild=rebuild)
-    words = _words(recipe, overrides, workdir)
-    standing.require(opened, part.__name__, words)
-    if dry_run:
-        tables.standing(standing.standing(opened))
-        _say("Nothing was done.")
-        return
-    run.keep_recipe(opened)
-    part(opened, words)
-
-
-def _words(recipe: Path, overrides: list[str] | None, workdir: Path = RUNS) -> str:
-    """What a next command must be given to speak of the same run."""
-    words = [str(recipe)]
-    for override in overrides or []:
-        words += ["--set", override]
-    if workdir != RUNS:
-        words += ["--workdir", str(workdir)]
-    return shlex.join(words)
-
-
-def _say(*lines: str, error: bool = False) -> None:
-    for line in lines:
-        print(line, file=sys.stderr if error else sys.stdout, flush=True)
+app.command()(on_models.write)
+app.command()(on_models.export)
 
 
 def quiet() -> None:
@@ -292,8 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence = excuse(error)
         if sentence is None:
             raise
-        _say(*[sentence] if sentence else [], error=True)
+        say(*[sentence] if sentence else [], error=True)
         return 2
     if code == 130:
-        _say("Stopped. The same command goes on from here.", error=True)
+        say("Stopped. The same command goes on from here.", error=True)
     return code

@@ -1,0 +1,36 @@
+"""The sections of a recipe that say how what was made is looked at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from haiga.recipe.section import Section
+from haiga.recipe.values import Component, Count, SomeWords
+
+
+class Audit(Section):
+    """Who judges pairs before training, where nobody knows what their pictures show."""
+
+    judge: Component | None = None
+    """A teacher; better not the one that wrote them."""
+    pairs: Count = 200
+    """How many of a stage's pairs are judged, each in both orders."""
+
+
+class Evaluate(Section):
+    """Under which conditions a model is scored, and on what."""
+
+    conditions: SomeWords = ("full", "blind", "blind_lm", "shuffled", "grey", "random_projector")
+    tasks: SomeWords | None = None
+    """None: the tasks of the last stage."""
+    batch: Count = 64
+    max_new_tokens: Count = 64
+
+
+class Report(Section):
+    """The page at the end."""
+
+    pictures: Annotated[int, Field(ge=0)] = 24
+    """How many examples are shown."""
