@@ -117,6 +117,26 @@ def test_a_mismatched_answer_hangs_beside_the_others():
     ]
 
 
+def test_the_reference_point_hangs_on_another_stranger_than_the_rejected_answers():
+    groups = [group(number, [f"{number}a", f"{number}b"]) for number in range(5)]
+    rejected, _ = two_sided(groups, "mismatched", ["haiku"], seed=3)
+    for own in with_mismatched(rejected, seed=3):
+        writer = {
+            kind: {answer.text[0] for answer in own.answers if answer.kind == kind}
+            for kind in ("chosen", "rejected", "mismatched")
+        }
+        assert len(set().union(*writer.values())) == 3, writer
+    assert with_mismatched(rejected, seed=3) == with_mismatched(rejected, seed=3)
+    # The rejected answers of another task leave the stranger that a group had before.
+    alone = [g.answers[-1].text for g in with_mismatched(groups, seed=3)]
+    assert alone == [g.answers[0].text for g in strangers(groups, seed=3)]
+
+
+def test_an_answer_that_is_rejected_already_is_no_reference_point():
+    pair, _ = two_sided([group(1, ["a"]), group(2, ["b"])], "mismatched", ["haiku"], seed=0)
+    assert with_mismatched(pair, seed=0) == pair
+
+
 def test_whoever_has_no_stranger_stays_alone():
     alone = [group(1, ["a"], cluster="c"), group(2, ["b"], cluster="c")]
     assert strangers(alone, seed=0) == [None, None]

@@ -173,7 +173,8 @@ class Stage(Section):
     source's own rejected ones), "mismatched" (another picture's) or "same" (the later half of the
     task's own)."""
     mismatched: bool = False
-    """Whether another picture's answer hangs beside each group's own, for KTO's KL point."""
+    """Whether another picture's answer hangs beside each group's own, for KTO's KL point; never one
+    that is rejected there."""
     rollout: Rollout | None = None
     """For objectives that learn from the policy's own answers."""
     watch: Watch | bool | None = None

@@ -8,7 +8,7 @@ picture against a picture's own, which only the picture can tell apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -101,13 +101,24 @@ def _good(group: Group) -> list[Answer]:
 def with_mismatched(groups: Sequence[Group], seed: int) -> list[Group]:
     """Each group with one chosen answer of another picture beside its own: KTO's KL point.
 
-    A group without such a partner is left as it is.
+    It is the first of the strangers' that the group does not hold already: where rejected answers
+    are a stranger's too, the point is measured on another one's, as an answer that is unlearned
+    tells nothing of how far the model has moved. A group without such a partner is left as it is.
     """
-    made = []
-    for group, stranger in zip(groups, strangers(groups, seed), strict=True):
-        foreign = [a for a in stranger.answers if a.kind == "chosen"] if stranger else []
-        made.append(replace(group, answers=(*group.answers, *_as(foreign[:1], MISMATCHED))))
-    return made
+    return [
+        replace(group, answers=(*group.answers, *_as(_foreign(group, others), MISMATCHED)))
+        for group, others in zip(groups, _strangers(groups, seed), strict=True)
+    ]
+
+
+def _foreign(group: Group, others: Iterator[Group]) -> list[Answer]:
+    """The first chosen answer of the first stranger where that is new; none where all are held."""
+    held = {answer.text for answer in group.answers}
+    for other in others:
+        first = next((a for a in other.answers if a.kind == "chosen"), None)
+        if first is not None and first.text not in held:
+            return [first]
+    return []
 
 
 def strangers(groups: Sequence[Group], seed: int) -> list[Group | None]:
@@ -115,16 +126,29 @@ def strangers(groups: Sequence[Group], seed: int) -> list[Group | None]:
 
     Drawn once from `seed`, so that what is known of a pair stays known from epoch to epoch.
     """
+    return [next(others, None) for others in _strangers(groups, seed)]
+
+
+def _strangers(groups: Sequence[Group], seed: int) -> list[Iterator[Group]]:
+    """For each group all of its strangers, in an order drawn from `seed`."""
     order = np.random.default_rng([seed, 0x57A]).permutation(len(groups)).tolist()
     kinds: dict[tuple[str, str], list[int]] = {}
     for at in order:
         kinds.setdefault((groups[at].task, groups[at].language), []).append(at)
-    found: list[Group | None] = [None] * len(groups)
+    found: list[Iterator[Group]] = [iter(())] * len(groups)
     for members in kinds.values():
+        own = [groups[at] for at in members]
         for place, at in enumerate(members):
-            later = (members[(place + step) % len(members)] for step in range(1, len(members)))
-            found[at] = next((groups[i] for i in later if _apart(groups[at], groups[i])), None)
+            found[at] = _later(own, place)
     return found
+
+
+def _later(members: Sequence[Group], place: int) -> Iterator[Group]:
+    """The strangers among `members`, from behind `place` on, around to it."""
+    for step in range(1, len(members)):
+        other = members[(place + step) % len(members)]
+        if _apart(members[place], other):
+            yield other
 
 
 def _apart(one: Group, other: Group) -> bool:
