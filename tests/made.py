@@ -14,6 +14,7 @@ from haiga.curation import captioning, run
 from haiga.records import Group
 from haiga.sources import Found
 from haiga.store import FinalPictures, Folder, read_groups
+from inline import inline
 
 
 def picture(seed: int, kind: str = "PNG", side: int = 96) -> bytes:
@@ -36,7 +37,7 @@ def curated(
 
     run.gather(found, raw, {}, emit)
     run.filter_rows(
-        raw, filtered, {}, picture_rules=[], caption_rules=[], hamming=2, emit=emit
+        raw, filtered, {}, picture_rules=[], caption_rules=[], hamming=2, engine=inline, emit=emit
     )  # fmt: skip
     captioning.caption(filtered, captioned, {}, teacher=None, answers={}, exchanges={}, emit=emit)
     run.check_captions(captioned, checked, {}, rules={})

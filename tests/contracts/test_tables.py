@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from haiga.curation import captions, pictures
+from haiga.curation.engines import ENGINES
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.models.designs import DESIGNS
@@ -33,6 +34,7 @@ FUNCTIONS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "REWARDS": REWARDS,
     "COLUMNS": COLUMNS,
     "PARTS": PARTS,
+    "ENGINES": ENGINES,
 }
 TABLES: dict[str, Mapping[str, Any]] = {
     **FUNCTIONS,

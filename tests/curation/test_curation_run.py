@@ -17,6 +17,7 @@ from haiga.records import IMAGE, Answer, assistant, user
 from haiga.sources import Found
 from haiga.store import Folder, folder, read_groups
 from haiga.teachers import Response
+from inline import inline
 
 
 def _picture(seed: int, side: int = 96) -> tuple[bytes, str]:
@@ -70,6 +71,7 @@ class Stages:
             picture_rules=[lambda values: pictures.side(values, minimum=minimum)],
             caption_rules=caption_rules,
             hamming=hamming,
+            engine=inline,
             emit=self.events.append,
         )
         return list(target.rows()), list(target.dropped())
@@ -268,7 +270,7 @@ def test_measuring_that_always_fails_stops_the_stage(stages, monkeypatch):
         raise ZeroDivisionError("no light")
 
     monkeypatch.setattr(pictures, "measure", broken)
-    with pytest.raises(DataError, match="12 of the first 12 pictures failed"):
+    with pytest.raises(DataError, match="8 of the first 8 pictures failed"):
         stages.filter()
     assert stages.folder("01_filtered").manifest() is None
 

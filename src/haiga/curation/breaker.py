@@ -12,7 +12,7 @@ AT_LEAST: Final = 8
 """Fewer failures than this prove nothing about the rest."""
 
 
-def stop_if_most_fail(what: str, failures: Sequence[str], tried: int) -> None:
+def stop_if_most_fail(what: str, failures: Sequence[str], tried: int, *, earlier: int = 0) -> None:
     """Stop a stage in which more than half of what was tried has failed.
 
     Otherwise a wrong key or a missing decoder would empty the whole collection, a row at a time,
@@ -22,15 +22,17 @@ def stop_if_most_fail(what: str, failures: Sequence[str], tried: int) -> None:
         what: what was tried, in the plural: "pictures", "calls".
         failures: the sentence of each failure so far.
         tried: how many were tried so far.
+        earlier: failures before those, whose sentences are not at hand.
 
     Raises:
         DataError: at least `AT_LEAST` failed, and more than half.
     """
-    if len(failures) < AT_LEAST or 2 * len(failures) <= tried:
+    failed = earlier + len(failures)
+    if not failures or failed < AT_LEAST or 2 * failed <= tried:
         return
     usual, count = Counter(failures).most_common(1)[0]
     raise DataError(
-        f"{len(failures)} of the first {tried} {what} failed, so the fault is hardly in each of "
+        f"{failed} of the first {tried} {what} failed, so the fault is hardly in each of "
         f"them. {count} failed with: {usual} The stage was stopped and nothing was decided; mend "
         "the cause and run the same command again."
     )

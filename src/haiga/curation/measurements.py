@@ -1,70 +1,85 @@
-"""What was measured is never measured again: a JSON line per picture, by measure and version."""
+"""What was measured is never measured again: kept by picture, measure and the measure's version."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from haiga.curation.breaker import stop_if_most_fail
-from haiga.events import read, to_jsonl
+from haiga.curation.engines.shards import Engine, Shard
+from haiga.store import Parts, packed
 
 Values = dict[str, Any]
-_BATCH = 64
+SHARD: Final = 256
+"""Pictures in a shard; as many are measured again for each shard that a kill finds in flight."""
+
+
+class Measured(Mapping[str, Values]):
+    """The measurements of pictures by id, read from disk as they are asked for."""
+
+    def __init__(self, parts: Parts, raised: Mapping[str, Values]) -> None:
+        self._parts, self._raised = parts, raised
+
+    def __getitem__(self, id: str) -> Values:
+        return self._raised[id] if id in self._raised else self._parts[id]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._parts
+        yield from (id for id in self._raised if id not in self._parts)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def measured(
     folder: Path,
     name: str,
     ids: Iterable[str],
-    pictures: Mapping[str, bytes],
-    measure: Callable[[bytes], Values],
+    pictures: Path,
+    measure: str,
     *,
+    engine: Engine,
     progress: Callable[[int], None] = lambda count: None,
-    threads: int = 2,
-) -> dict[str, Values]:
+) -> Measured:
     """The measurements of each picture, from `folder` where they are known, else made and kept.
 
-    `name` carries a version ("pictures/1"). Decoders release the interpreter lock, so threads are
-    as good as processes (1.9 times one thread on two cores).
+    A picture that cannot be measured has the values {"error": sentence}. Where `measure` raised
+    they are not kept: mended code measures it again. A picture that ended its process or took too
+    long would do so again; that is kept.
 
-    A picture on which `measure` fails unexpectedly gets the values {"error": sentence}, which are
-    not kept: mended code measures it again.
+    Args:
+        folder: data/measurements.
+        name: of the measure, with its version: "pictures/1".
+        ids: of the pictures, in the order in which they are measured.
+        pictures: the folder that holds pictures/.
+        measure: the function of a picture's bytes, as "module:name".
+        progress: is told how many more pictures are known, the first time how many were.
 
     Raises:
         DataError: most pictures have an "error"; see `breaker`.
-        StoreError: `pictures` lacks one of them.
+        StoreError: a picture is missing.
     """
-    path = folder / f"{name.replace('/', '-')}.jsonl"
-    known = {line["id"]: line["values"] for line in read(path)}
-    wanted = list(dict.fromkeys(ids))
-    found = {id_: known[id_] for id_ in wanted if id_ in known}
-    missing = [id_ for id_ in wanted if id_ not in known]
-    progress(len(found))
-    _stop_if_most_fail(found)
-    keep = to_jsonl(path)
-    with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, len(missing), _BATCH):
-            batch = missing[start : start + _BATCH]
-            results = pool.map(lambda id_: _attempt(measure, pictures[id_]), batch)
-            for id_, (values, lasting) in zip(batch, results, strict=True):
-                found[id_] = values
-                if lasting:
-                    keep({"id": id_, "values": values})
-            progress(len(batch))
-            _stop_if_most_fail(found)
-    return {id_: found[id_] for id_ in wanted}
+    parts = Parts(folder / name.replace("/", "-"))
+    known, missing = parts.parted(packed(ids))
+    progress(len(known))
+    errors = [values["error"] for id in known if "error" in (values := parts[id.decode()])]
+    stop_if_most_fail("pictures", errors, len(known))
+    raised: dict[str, Values] = {}
+    todo = [missing[at : at + SHARD] for at in range(0, len(missing), SHARD)]
+    tried = len(known)
 
+    def shards() -> Iterator[Shard]:
+        for number, some in enumerate(todo, start=parts.next_number()):
+            names = tuple(id.decode() for id in some)
+            target = parts.path(number)
+            yield Shard(number, names, pictures, target, measure, tried, len(errors))
 
-def _attempt(measure: Callable[[bytes], Values], data: bytes) -> tuple[Values, bool]:
-    """The values, and whether they will be the same tomorrow."""
-    try:
-        return measure(data), True
-    except Exception as error:  # one strange picture must not cost the others
-        return {"error": f"Measuring failed with {type(error).__name__}: {error}."}, False
-
-
-def _stop_if_most_fail(found: Mapping[str, Values]) -> None:
-    failures = [values["error"] for values in found.values() if "error" in values]
-    stop_if_most_fail("pictures", failures, len(found))
+    for done in engine(shards()):
+        tried += done.tried
+        errors.extend(done.errors)
+        raised.update(done.raised)
+        progress(done.tried)
+        stop_if_most_fail("pictures", errors, tried)
+    parts.refresh()
+    return Measured(parts, raised)

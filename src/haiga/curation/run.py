@@ -14,11 +14,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, islice
-from pathlib import Path
 from typing import Any
 
 from haiga.curation import captions, duplicates, pictures
 from haiga.curation.breaker import stop_if_most_fail
+from haiga.curation.engines import Engine
 from haiga.curation.groups import groups_of
 from haiga.curation.measurements import measured
 from haiga.curation.rows import raw_row
@@ -75,6 +75,7 @@ def filter_rows(
     picture_rules: Sequence[pictures.Rule],
     caption_rules: Sequence[captions.Rule],
     hamming: int,
+    engine: Engine,
     emit: Sink,
 ) -> None:
     """01_filtered: picture rules, then duplicates, then rules for the source's own captions.
@@ -103,26 +104,33 @@ def filter_rows(
         }
 
     with target.writer("01_filtered", options, parents) as writer:
-        values = _measurements(rows, raw, target.path.parent / "measurements", writer, emit)
+        values = _measurements(rows, raw, engine, writer, emit)
         verdicts = _verdicts(rows, values, picture_rules, hamming)
         sweep(writer, len(rows), partial(map, decide))
 
 
 def _measurements(
-    rows: Sequence[Row], raw: Folder, folder: Path, writer: Writer, emit: Sink
-) -> dict[str, dict[str, Any]]:
-    """The measurements of every picture of `rows`, kept in `folder`."""
-    ids = list(dict.fromkeys(id_ for row in rows for id_ in row["pictures"]))
+    rows: Sequence[Row], raw: Folder, engine: Engine, writer: Writer, emit: Sink
+) -> Mapping[str, dict[str, Any]]:
+    """The measurements of every picture of `rows`, kept beside the stages."""
+    total = len({id_ for row in rows for id_ in row["pictures"]})
     done = 0
 
     def progress(number: int) -> None:
         nonlocal done
         done += number
         writer.keep_time()
-        emit({"kind": "progress", "stage": "01_filtered", "done": done, "total": len(ids)})
+        emit({"kind": "progress", "stage": "01_filtered", "done": done, "total": total})
 
-    files = PictureFiles(raw.path)
-    return measured(folder, pictures.MEASURE, ids, files, pictures.measure, progress=progress)
+    return measured(
+        raw.path.parent / "measurements",
+        pictures.MEASURE,
+        (id_ for row in rows for id_ in row["pictures"]),
+        raw.path,
+        f"{pictures.__name__}:measure",
+        engine=engine,
+        progress=progress,
+    )
 
 
 def _verdicts(

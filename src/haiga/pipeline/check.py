@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from haiga.curation import captions, pictures
+from haiga.curation.engines import ENGINES
 from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS, Item
 from haiga.objectives import OBJECTIVES, Objective, needs
@@ -92,6 +93,7 @@ def _data_faults(recipe: Recipe) -> Iterator[str | None]:
         asked = writers(recipe.teach)
         unbound = [_bound(TEACHERS, writer.component, writer.path) for writer in asked]
         yield from unbound if any(unbound) else teaching.faults(recipe.teach, recipe)
+    yield _bound(ENGINES, recipe.engine, "engine")
     for at, rule in enumerate(recipe.curate.pictures):
         yield _bound(pictures.RULES, rule, f"curate.pictures.{at}")
     texts = {"captions": recipe.curate.captions}

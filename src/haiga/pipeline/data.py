@@ -8,6 +8,7 @@ from typing import Any
 from haiga import sources
 from haiga.curation import captions, pictures
 from haiga.curation import run as curation
+from haiga.curation.engines import ENGINES
 from haiga.errors import RecipeError
 from haiga.pipeline import tables
 from haiga.pipeline.run import Run
@@ -75,6 +76,7 @@ def curate(run: Run) -> None:
         picture_rules=_rules(pictures.RULES, section.pictures, "curate.pictures"),
         caption_rules=_rules(captions.RULES, section.captions, "curate.captions"),
         hamming=section.hamming,
+        engine=bind(ENGINES, run.recipe.engine, "engine"),
         emit=run.emit,
     )
 

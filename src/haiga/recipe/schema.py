@@ -220,6 +220,8 @@ class Recipe(Section):
     """ISO 639: "en", "ja", …"""
     seed: Seed = DEFAULT_SEED
     source: Component | None = None
+    engine: Component = {"name": "local"}
+    """What measures the pictures; the result is the same on any."""
     curate: Curate = Curate()
     teach: Teach | None = None
     prices: dict[str, Annotated[tuple[Amount, Amount], Field(strict=False)]] = {}

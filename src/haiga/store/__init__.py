@@ -10,6 +10,7 @@ from haiga.store.files import digest, fingerprint, write_atomically
 from haiga.store.final import read_groups, write_final
 from haiga.store.folder import Folder, Writer
 from haiga.store.manifest import Manifest, require_manifest
+from haiga.store.parts import Parts, packed, write_part
 from haiga.store.pictures import MissingPictureError, PictureFiles
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Folder",
     "Manifest",
     "MissingPictureError",
+    "Parts",
     "PictureFiles",
     "Writer",
     "begin",
@@ -24,9 +26,11 @@ __all__ = [
     "digest",
     "fingerprint",
     "is_complete",
+    "packed",
     "read_groups",
     "require_manifest",
     "spend",
     "write_atomically",
     "write_final",
+    "write_part",
 ]
