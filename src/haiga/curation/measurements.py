@@ -44,16 +44,15 @@ def measured(
 ) -> Measured:
     """The measurements of each picture, from `folder` where they are known, else made and kept.
 
-    A picture that cannot be measured has the values {"error": sentence}. Where `measure` raised
-    they are not kept: mended code measures it again. A picture that ended its process or took too
-    long would do so again; that is kept.
+    A picture that cannot be measured has {"error": sentence}. Where `measure` raised that is not
+    kept, and mended code measures it again; one that ended its process would do so again.
 
     Args:
         folder: data/measurements.
         name: of the measure, with its version: "pictures/1".
         ids: of the pictures, in the order in which they are measured.
         pictures: the folder that holds pictures/.
-        measure: the function of a picture's bytes, as "module:name".
+        measure: a function of a picture's bytes, as "module:name".
         progress: is told how many more pictures are known, the first time how many were.
 
     Raises:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from haiga.curation.engines.cluster import ray
 from haiga.curation.engines.local import local
 from haiga.curation.engines.shards import Done, Engine, Shard, measure_shard
 
-ENGINES: dict[str, Callable[..., Iterator[Done]]] = {"local": local, "ray": ray}
+ENGINES: dict[str, Callable[..., Iterator[Done]]] = {"local": local}
 """Name -> `(shards, *, options)`: what became of each shard, in their order."""
 
 __all__ = ["ENGINES", "Done", "Engine", "Shard", "measure_shard"]
