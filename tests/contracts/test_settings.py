@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from haiga.recipe import schema
+from haiga.recipe import curating, schema
 
 SOURCE = Path(__file__).parents[2] / "src" / "haiga"
 SECTIONS = {
     name: thing
-    for name, thing in vars(schema).items()
+    for module in (schema, curating)
+    for name, thing in vars(module).items()
     if isinstance(thing, type) and issubclass(thing, BaseModel) and thing.model_fields
 }
+HOMES = (schema.__name__, curating.__name__)
 FIELDS = [(name, field) for name, section in SECTIONS.items() for field in section.model_fields]
 PASSED_ON = ("items", "values", "model_dump")
 """Methods that give a section's values, or the sections of a table."""
@@ -41,7 +43,7 @@ def named(annotation: str, names: Collection[str]) -> str | None:
 def imported(module: ast.Module) -> set[str]:
     """The sections that a module knows; another room may have a class of the same name."""
     lines = [node for node in ast.walk(module) if isinstance(node, ast.ImportFrom)]
-    return {each.name for line in lines if line.module == schema.__name__ for each in line.names}
+    return {each.name for line in lines if line.module in HOMES for each in line.names}
 
 
 def holders(module: ast.Module) -> Iterator[tuple[tuple[str, str], str]]:

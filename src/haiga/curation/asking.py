@@ -38,13 +38,16 @@ def ask(
     pictures: Mapping[str, bytes],
     *,
     answers: Mapping[str, int],
+    before: Mapping[str, int] | None = None,
 ) -> Generator[Answered, None, None]:
     """What a teacher answers about each row, in the order of the rows.
+
+    `before` says how often a task was asked already: the next answers are others than those.
 
     As many questions are in flight as the teacher takes at once. Whoever stops listening closes
     the iterator: questions that have not begun are then not asked.
     """
-    asked = (request for row in rows for request in requests(row, pictures, answers))
+    asked = (each for row in rows for each in requests(row, pictures, answers, before))
     outcomes = in_order(teacher, (partial(_outcome, teacher, request) for request in asked))
     try:
         for _ in rows:
@@ -64,7 +67,10 @@ def ask(
 
 
 def requests(
-    row: Mapping[str, Any], pictures: Mapping[str, bytes], answers: Mapping[str, int]
+    row: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+    answers: Mapping[str, int],
+    before: Mapping[str, int] | None = None,
 ) -> Iterator[Request]:
     """A row's questions: of each task as many as `answers` says, told apart by their seeds."""
     meta = json.loads(row["meta"])
@@ -75,7 +81,8 @@ def requests(
         if not data and meta.get("description"):
             words = f"{meta['description']}\n{words}"
         how = voice(task, language)
-        for seed in range(calls):
+        first = before.get(task, 0) if before else 0
+        for seed in range(first, first + calls):
             yield Request(task, words, language, data, seed, meta, system=how, row=row["id"])
 
 

@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, islice
-from typing import Any
+from typing import Any, TypeAlias
 
 from haiga.curation import captions, duplicates, pictures
 from haiga.curation.breaker import stop_if_most_fail
@@ -29,6 +29,11 @@ from haiga.recipe.checks import traces_of
 from haiga.records import Group
 from haiga.sources import Found
 from haiga.store import Folder, PictureFiles, Writer, write_final
+
+Pairs: TypeAlias = Callable[[], Iterator[tuple[Row, list[Row]]]]
+"""Every row with those of its texts that the rules let stand, from the first on at each call."""
+Sort: TypeAlias = Callable[[Row, list[Row]], tuple[list[Row], list[Row]]]
+"""(row, texts) -> those that stand, and those that are set aside, each with its "reason"."""
 
 
 def gather(
@@ -165,8 +170,11 @@ def check_captions(
     options: Mapping[str, Any],
     *,
     rules: Mapping[str, Sequence[captions.Rule]],
+    gate: Callable[[Pairs], Sort] | None = None,
 ) -> None:
-    """03_quality_checked: the rules of each task on its texts; a text that fails is set aside.
+    """03_quality_checked: the rules of each task on its texts, then the gate on those that stand.
+
+    A text that fails is set aside. The gate looks at all rows once before the first is written.
 
     A rejected answer that a teacher made of a chosen one need not be good, and goes where that
     one goes. The trace of a text is judged as the text is, where it has no rules of its own.
@@ -177,14 +185,21 @@ def check_captions(
     rows = list(captioned.rows())
     rules = {**{traces_of(task): own for task, own in rules.items()}, **rules}
 
+    def pairs() -> Iterator[tuple[Row, list[Row]]]:
+        return ((row, _sorted_out(row, rules)[0]) for row in rows)
+
     def decide(at: int) -> Row:
         good, bad = _sorted_out(rows[at], rules)
+        if sort is not None:
+            good, unlike = sort(rows[at], good)
+            bad += unlike
         row = {**rows[at], "answers": good, "set_aside": bad}
         if good:
             return {**row, "quality": len(good) / (len(good) + len(bad))}
         return {**row, "reason": f"{bad[0]['task']}: {bad[0]['reason']}"}
 
     with target.writer("03_quality_checked", options, parents) as writer:
+        sort = gate(pairs) if gate is not None else None
         sweep(writer, len(rows), partial(map, decide))
 
 

@@ -10,10 +10,13 @@ from haiga.curation import captions, pictures
 from haiga.curation import run as curation
 from haiga.curation.engines import ENGINES
 from haiga.errors import RecipeError
-from haiga.pipeline import tables
+from haiga.pipeline import gating, tables
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import cost, teach
 from haiga.recipe.bind import bind
+
+LATER = {"texts", "similarity"}
+"""What of [curate] 01_filtered does not depend on."""
 
 
 def make_data(run: Run) -> None:
@@ -72,7 +75,7 @@ def curate(run: Run) -> None:
     curation.filter_rows(
         run.data("00_raw"),
         run.data("01_filtered"),
-        {**section.model_dump(mode="json", exclude={"texts"}), "measure": pictures.MEASURE},
+        {**section.model_dump(mode="json", exclude=LATER), "measure": pictures.MEASURE},
         picture_rules=_rules(pictures.RULES, section.pictures, "curate.pictures"),
         caption_rules=_rules(captions.RULES, section.captions, "curate.captions"),
         hamming=section.hamming,
@@ -87,8 +90,9 @@ def finish(run: Run) -> None:
     texts = recipe.curate.texts
     rules = {task: _rules(captions.RULES, texts[task], f"curate.texts.{task}") for task in texts}
     checked = run.data("03_quality_checked")
-    options = {"texts": recipe.curate.model_dump(mode="json")["texts"]}
-    curation.check_captions(run.data("02_captioned"), checked, options, rules=rules)
+    options = {"texts": recipe.curate.model_dump(mode="json")["texts"], **gating.options(run)}
+    gate = gating.gate(run, rules)
+    curation.check_captions(run.data("02_captioned"), checked, options, rules=rules, gate=gate)
     split = recipe.split
     seed = recipe.seed if split.seed is None else split.seed
     sizes = {"held_out": split.held_out, "validation": split.validation}

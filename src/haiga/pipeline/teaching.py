@@ -48,7 +48,7 @@ def teach(run: Run) -> None:
         expected.update(cost(run))
         for model, each in expected.items():
             _say(run, f"asking {model}: about {words(each)}")
-        return _opened(section, books(run, STAGE))
+        return opened_all(section, books(run, STAGE))
 
     try:
         captioning.caption(
@@ -68,7 +68,8 @@ def teach(run: Run) -> None:
             _say(run, f"{model}: {words(paid)}; estimated were {words(guess)}")
 
 
-def _opened(section: Teach, books: Books) -> Teacher:
+def opened_all(section: Teach, books: Books) -> Teacher:
+    """The teachers of a recipe as one, each with its own tasks."""
     first, *others = (open_teacher(each.component, each.path, books) for each in writers(section))
     return ByTask(first, dict(zip(section.teachers, others, strict=True))) if others else first
 

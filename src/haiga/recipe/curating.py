@@ -7,7 +7,21 @@ from typing import Annotated
 from pydantic import Field
 
 from haiga.recipe.section import Section
-from haiga.recipe.values import Components, Word
+from haiga.recipe.values import Bound, Components, SomeWords, Word
+
+
+class Similarity(Section):
+    """How like its picture a text must be, by a dual encoder (CLIP, SigLIP, their kin)."""
+
+    tower: str
+    towers: dict[Word, str] = {}
+    """Language -> the encoder that reads it, where that is another."""
+    enter: Bound = {"false_accepts": 0.01}
+    """From here on a text enters: a cosine, or the share of shuffled pairs that may reach it."""
+    reject: Bound = {"false_accepts": 0.1}
+    """Below this it goes. Between the two it is written again once, then listed for a person."""
+    tasks: SomeWords = ("describe",)
+    """Whose texts mean to say what is to be seen; a poem need not."""
 
 
 class Curate(Section):
@@ -20,3 +34,5 @@ class Curate(Section):
     """Pictures whose 64-bit perceptual hashes differ in at most so many bits are duplicates."""
     texts: dict[Word, Components] = {}
     """Task -> rules for the texts that a teacher wrote for it."""
+    similarity: Similarity | None = None
+    """None: no text is compared with its picture."""

@@ -139,7 +139,7 @@ def _field_fault(error: Mapping[str, Any]) -> str:
     if kind == "string_pattern_mismatch":
         pattern = error["ctx"]["pattern"]
         return f"{path}: {value!r} cannot stand here; it must be of the form {pattern}"
-    if kind in ("component", "pattern", "rate"):
+    if kind in ("component", "pattern", "rate", "bound"):
         return f"{path}: {error['msg']}"
     near = ""
     if kind == "literal_error":

@@ -46,6 +46,21 @@ def _rate(value: Any) -> Any:
     return float(value) if number else value
 
 
+def _bound(value: Any) -> Any:
+    rate = isinstance(value, dict) and list(value) == ["false_accepts"]
+    number = value["false_accepts"] if rate else value
+    if (
+        not isinstance(number, (int, float))
+        or isinstance(number, bool)
+        or not (0 < number < 1 if rate else -1 <= number <= 1)
+    ):
+        raise PydanticCustomError(
+            "bound", "must be a cosine from -1 to 1, or {form} with a share between 0 and 1, "
+            "not {value}", {"form": "{ false_accepts = 0.01 }", "value": repr(value)},
+        )  # fmt: skip
+    return {"false_accepts": float(number)} if rate else float(number)
+
+
 Word: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Component: TypeAlias = Annotated[dict[str, Any], AfterValidator(_component)]
 Components: TypeAlias = Annotated[tuple[Component, ...], Field(strict=False)]
@@ -57,6 +72,7 @@ Pattern: TypeAlias = Annotated[str, AfterValidator(_pattern)]
 Rule: TypeAlias = Annotated[
     tuple[Pattern, Annotated[Any, AfterValidator(_rate)]], Field(strict=False)
 ]
+Bound: TypeAlias = Annotated[Any, AfterValidator(_bound)]
 Rules: TypeAlias = Annotated[tuple[Rule, ...], Field(strict=False, min_length=1)]
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Seed: TypeAlias = Annotated[int, Field(ge=0)]

@@ -1,0 +1,149 @@
+"""The similarity gate of a recipe: its encoders, who writes again, and what people have decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from haiga import store
+from haiga.curation import captions, review
+from haiga.curation.asking import ask
+from haiga.curation.run import Pairs, Sort
+from haiga.errors import HaigaError
+from haiga.pipeline.run import Run, checkpoint
+from haiga.pipeline.teaching import books, opened_all
+from haiga.recipe.curating import Similarity
+from haiga.store.files import write_json
+from haiga.teachers import Teacher
+
+if TYPE_CHECKING:
+    from haiga.curation.embeddings import Encoder
+
+STAGE: Final = "03_quality_checked"
+FACTS: Final = "similarity.json"
+"""In the folder of `STAGE`: the encoders, their gates, and what those let through."""
+Rules: TypeAlias = Mapping[str, Sequence[captions.Rule]]
+
+
+def options(run: Run) -> dict[str, Any]:
+    """What 03_quality_checked depends on besides its rules: the gate, and people's decisions.
+
+    Raises:
+        DataError: the decisions cannot be read.
+    """
+    section = run.recipe.curate.similarity
+    if section is None:
+        return {}
+    return {"similarity": section.model_dump(mode="json"), "decisions": decisions(run)}
+
+
+def decisions(run: Run) -> dict[str, review.Decision]:
+    """What people have decided, by key."""
+    return review.read(run.folder / "data" / review.NAME)
+
+
+def gate(run: Run, rules: Rules) -> Callable[[Pairs], Sort] | None:
+    """The gate, to be handed all texts that the rules let stand; None where there is none."""
+    section = run.recipe.curate.similarity
+    return None if section is None else lambda pairs: _judged(run, section, rules, pairs)
+
+
+def faults(section: Similarity) -> Iterator[str]:
+    """What is wrong with the gate of a recipe."""
+    path = "curate.similarity"
+    for place, name in {"tower": section.tower, **_named(section)}.items():
+        try:
+            checkpoint(name)
+        except HaigaError as error:
+            yield f"{path}.{place}: {error}"
+    kinds = {type(bound) for bound in (section.enter, section.reject)}
+    if kinds == {float} and section.towers:
+        yield (
+            f"{path}.enter: a cosine belongs to one encoder, and there are several; give the share "
+            "of shuffled pairs that may reach it, { false_accepts = 0.01 }"
+        )
+    if kinds == {float} and section.enter < section.reject:
+        yield f"{path}.enter: {section.enter} is below reject, {section.reject}"
+    if kinds == {dict} and section.enter["false_accepts"] > section.reject["false_accepts"]:
+        yield f"{path}.enter: it would let more shuffled pairs pass than reject does"
+
+
+def _named(section: Similarity) -> dict[str, str]:
+    return {f"towers.{language}": name for language, name in section.towers.items()}
+
+
+def _judged(run: Run, section: Similarity, rules: Rules, pairs: Pairs) -> Sort:
+    from haiga.curation.embeddings import Encoder  # torch
+    from haiga.curation.gate import Gate, judge
+
+    @cache
+    def opened(name: str) -> Encoder:
+        return Encoder(name, checkpoint(name), run.folder / "features")
+
+    data = run.folder / "data"
+    judged = judge(
+        Gate(
+            tasks=section.tasks,
+            enter=section.enter,
+            reject=section.reject,
+            encoder=lambda language: opened(section.towers.get(language, section.tower)),
+            again=_again(run, rules),
+            decisions=decisions(run),
+            folder=data,
+            seed=run.recipe.seed,
+        ),
+        pairs,
+        store.PictureFiles(run.data("00_raw").path),
+        run.emit,
+    )
+    write_json(run.data(STAGE).path / FACTS, judged.facts)
+    _list(run, data / review.NAME, judged.waiting)
+    return judged.sort
+
+
+def _list(run: Run, path: Path, waiting: Sequence[review.Entry]) -> None:
+    count = review.write(path, waiting)
+    if count:
+        text = (
+            f"{count} texts wait for a person, and stay out until then: write accept and why, or "
+            f"reject, into the last columns of {path}, and run the same command with --rebuild."
+        )
+        run.emit({"kind": "warning", "stage": STAGE, "text": text})
+
+
+Again: TypeAlias = Callable[[Sequence[Mapping[str, Any]], str], Iterator[dict[str, Any] | None]]
+
+
+def _again(run: Run, rules: Rules) -> Again | None:
+    """Asks a recipe's teachers for one more text; None where there are none."""
+    section = run.recipe.teach
+    if section is None:
+        return None
+    files = store.PictureFiles(run.data("00_raw").path)
+
+    @cache
+    def teacher() -> Teacher:
+        return opened_all(section, books(run, STAGE))
+
+    def again(rows: Sequence[Mapping[str, Any]], task: str) -> Iterator[dict[str, Any] | None]:
+        if not rows:
+            return
+        asked = ask(teacher(), rows, files, answers={task: 1}, before=section.calls())
+        failures: list[str] = []
+        with closing(asked) as answers:
+            for row, answered in zip(rows, answers, strict=True):
+                failures += answered.failures
+                texts = [
+                    dict(text)
+                    for text in answered.texts
+                    if not captions.fault(text["text"], row["language"], rules.get(task, ()))
+                ]
+                yield texts[0] if texts else None
+        if failures:
+            text = f"{len(failures)} calls to the teacher failed; the first with: {failures[0]}"
+            run.emit({"kind": "warning", "stage": STAGE, "text": text})
+
+    return again
