@@ -39,6 +39,7 @@ from haiga.recipe import toml
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "ukiyoe-haiku-en.toml"
 TOY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+CADENCES = ("validate_every", "sample_every", "save_every")
 GRPO: dict[str, Any] = {
     "objective": {"name": "grpo"},
     "rollout": {
@@ -123,8 +124,9 @@ def sections(home: Path, dtype: str, options: argparse.Namespace) -> dict[str, A
         del stages[name]
     for stage in stages.values():
         stage.pop("epochs", None)
-        stage |= {"steps": options.steps, "validate_every": options.steps}
-        stage |= {"tasks": ["haiku"] if stage["tasks"] != ["describe"] else ["describe"]}
+        stage |= {"steps": options.steps} | dict.fromkeys(CADENCES, options.steps)
+        if stage["objective"]["name"] != "cross_entropy":
+            stage["watch"] = {"every": options.steps, "pictures": 8}
     return raw
 
 
