@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from haiga.curation import captioning, run
+from haiga.curation import captioning, filtering, pictures, run
 from haiga.records import Group
 from haiga.sources import Found
 from haiga.store import FinalPictures, Folder, read_groups
@@ -36,9 +36,8 @@ def curated(
         assert event["stage"]
 
     run.gather(found, raw, {}, emit)
-    run.filter_rows(
-        raw, filtered, {}, picture_rules=[], caption_rules=[], hamming=2, engine=inline, emit=emit
-    )  # fmt: skip
+    rules = filtering.Rules([], [], 2, pictures.looks([]))
+    filtering.filter_rows(raw, filtered, {}, rules=rules, engine=inline, emit=emit)
     captioning.caption(filtered, captioned, {}, teacher=None, answers={}, exchanges={}, emit=emit)
     run.check_captions(captioned, checked, {}, rules={})
     final = Folder(path / "04_final")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from haiga.curation import captioning, captions, pictures, run
+from haiga.curation import captioning, captions, filtering, pictures, run
 from haiga.errors import BudgetError, DataError, StoreError, TeacherError
 from haiga.records import IMAGE, Answer, assistant, user
 from haiga.sources import Found
@@ -64,13 +64,16 @@ class Stages:
 
     def filter(self, minimum=64, hamming=2, caption_rules=(captions.plain,), rebuild=False):
         target = self.folder("01_filtered", rebuild)
-        run.filter_rows(
+        filtering.filter_rows(
             self.folder("00_raw"),
             target,
             {"minimum": minimum},
-            picture_rules=[lambda values: pictures.side(values, minimum=minimum)],
-            caption_rules=caption_rules,
-            hamming=hamming,
+            rules=filtering.Rules(
+                [lambda values: pictures.side(values, minimum=minimum)],
+                caption_rules,
+                hamming,
+                pictures.looks([]),
+            ),
             engine=inline,
             emit=self.events.append,
         )
@@ -123,7 +126,7 @@ def test_measuring_is_part_of_the_time_also_of_a_session_that_broke_off(stages, 
     monkeypatch.setattr(pictures, "measure", lambda data: measured.append(1) or measure(data))
     stages.gather(_many(3))
     with monkeypatch.context() as broken:
-        broken.setattr(run.duplicates, "find", lambda hashes, hamming: 1 / 0)
+        broken.setattr(filtering.duplicates, "find", lambda hashes, hamming: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             stages.filter()
     stages.filter()

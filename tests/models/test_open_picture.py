@@ -1,4 +1,5 @@
 import contextlib
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from haiga.errors import PictureError
-from haiga.models.pictures import MAX_SIDE, open_picture
+from haiga.models.pictures import FORMATS, MAX_SIDE, open_picture
 
 
 def _file(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -180,3 +181,38 @@ def test_damaged_bytes_give_a_picture_or_a_sentence(at, patch, kind):
 def test_any_bytes_give_a_sentence(data):
     with pytest.raises(PictureError):
         open_picture(data)
+
+
+def _brand(major: bytes, *others: bytes) -> bytes:
+    return (
+        (20 + 4 * len(others)).to_bytes(4, "big") + b"ftyp" + major + b"\0\0\0\0" + b"".join(others)
+    )
+
+
+def test_a_heic_without_its_plugin_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(PictureError, match=r"HEIC picture.*pip install 'haiga\[heic\]'"):
+        open_picture(_brand(b"heic", b"mif1"))
+
+
+def test_an_avif_without_its_decoder_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("PIL.features.check", lambda name: False)
+    with pytest.raises(PictureError, match=r"built without AVIF.*--upgrade pillow"):
+        open_picture(_brand(b"mif1", b"avif"))  # the brand that counts may come second
+
+
+def test_a_heic_is_read_where_its_plugin_is():
+    pillow_heif = pytest.importorskip("pillow_heif")
+    buffer = BytesIO()
+    picture = pillow_heif.from_pillow(Image.new("RGB", (64, 48), (200, 30, 30)))
+    picture.save(buffer, quality=90)
+    opened = open_picture(buffer.getvalue())
+    assert opened.size == (64, 48)
+    assert abs(opened.getpixel((30, 20))[0] - 200) < 8
+    with pytest.raises(PictureError, match=r"damaged|not a picture"):
+        open_picture(buffer.getvalue()[:200])
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "MPO"])
+def test_every_format_is_read(kind):
+    assert open_picture(_file(Image.new("RGB", (64, 48), "white"), kind)).size == (64, 48)

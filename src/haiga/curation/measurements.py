@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,22 @@ class Measured(Mapping[str, Values]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class Together(Mapping[str, Values]):
+    """The measurements of several looks at the same pictures, as if they were of one."""
+
+    def __init__(self, parts: Sequence[Mapping[str, Values]]) -> None:
+        self._parts = parts
+
+    def __getitem__(self, id: str) -> Values:
+        return {key: value for part in self._parts for key, value in part[id].items()}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parts[0])
+
+    def __len__(self) -> int:
+        return len(self._parts[0])
 
 
 def measured(

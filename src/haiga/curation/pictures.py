@@ -1,13 +1,17 @@
 """Rules for pictures: measured once, decided at once.
 
-`measure` is slow and kept; a rule reads measurements and gives a reason or None.
+`measure` is slow and kept; a rule reads measurements and gives a reason or None. A module with a
+`MEASURE`, a `measure` and its `RULES` is a *look* at a picture. This one is taken at every picture,
+`close` where a recipe names one of its rules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.fft import dctn
 
+from haiga.curation import close
 from haiga.errors import PictureError
 from haiga.models.pictures import MAX_PIXELS, MAX_SIDE, open_picture
 from haiga.records import MAX_PICTURES
@@ -116,7 +121,17 @@ def blank(measured: Mapping[str, Any], *, contrast: float = 0.02) -> str | None:
     return None if measured["contrast"] >= contrast else "blank"
 
 
-RULES: dict[str, Callable[..., str | None]] = {"side": side, "aspect": aspect, "blank": blank}
+RULES: dict[str, Callable[..., str | None]] = {
+    "side": side,
+    "aspect": aspect,
+    "blank": blank,
+    **close.RULES,
+}
+
+
+def looks(names: Collection[str]) -> tuple[ModuleType, ...]:
+    """The looks that the rules of these names need, this one first."""
+    return sys.modules[__name__], *(look for look in (close,) if look.RULES.keys() & set(names))
 
 
 def fault(pictures: Sequence[Mapping[str, Any]], rules: Sequence[Rule]) -> str | None:

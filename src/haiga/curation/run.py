@@ -1,6 +1,6 @@
-"""From a source to groups: 00_raw, 01_filtered, 03_quality_checked, 04_final.
+"""From a source to groups: 00_raw, 03_quality_checked, 04_final.
 
-02_captioned, where a teacher writes, is `curation.captioning`.
+01_filtered is `curation.filtering`; 02_captioned, where a teacher writes, `curation.captioning`.
 
 Every stage is a folder with a manifest; a stage whose manifest fits is not run again. A row that
 leaves is in the stage's `dropped` with its reason; a text that leaves while its row stays is kept
@@ -10,17 +10,14 @@ of a kept row's texts that it left standing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, islice
 from typing import Any, TypeAlias
 
-from haiga.curation import captions, duplicates, pictures
+from haiga.curation import captions
 from haiga.curation.breaker import stop_if_most_fail
-from haiga.curation.engines import Engine
 from haiga.curation.groups import groups_of
-from haiga.curation.measurements import measured
 from haiga.curation.rows import raw_row
 from haiga.curation.split import split
 from haiga.curation.sweep import SHARD, Row, parted, sweep
@@ -28,7 +25,7 @@ from haiga.events import Sink
 from haiga.recipe.checks import traces_of
 from haiga.records import Group
 from haiga.sources import Found
-from haiga.store import Folder, PictureFiles, Writer, write_final
+from haiga.store import Folder, PictureFiles, write_final
 
 Pairs: TypeAlias = Callable[[], Iterator[tuple[Row, list[Row]]]]
 """Every row with those of its texts that the rules let stand, from the first on at each call."""
@@ -70,98 +67,6 @@ def gather(
             f"{left[0]['id']}: {left[0]['reason']}"
         )
         emit({"kind": "warning", "stage": "00_raw", "text": text})
-
-
-def filter_rows(
-    raw: Folder,
-    target: Folder,
-    options: Mapping[str, Any],
-    *,
-    picture_rules: Sequence[pictures.Rule],
-    caption_rules: Sequence[captions.Rule],
-    hamming: int,
-    engine: Engine,
-    emit: Sink,
-) -> None:
-    """01_filtered: picture rules, then duplicates, then rules for the source's own captions.
-
-    A picture that fails takes its row with it. A caption that fails is set aside and its picture
-    stays: a teacher may still write about it.
-    """
-    parents = {"00_raw": raw.fingerprint()}
-    if target.is_complete("01_filtered", options, parents):
-        return
-    rows = list(raw.rows())
-
-    def decide(at: int) -> Row:
-        row, verdict = rows[at], verdicts[at]
-        taken = {id_: values[id_] for id_ in row["pictures"]}
-        measurements = json.dumps(taken, ensure_ascii=False)
-        if "reason" in verdict:
-            return {**row, **verdict, "measurements": measurements}
-        fault = captions.fault(row["caption"], row["language"], caption_rules)
-        return {
-            **row,
-            **verdict,
-            "caption_fault": fault or "",
-            "quality": float(fault is None) if row["caption"] else None,
-            "measurements": measurements,
-        }
-
-    with target.writer("01_filtered", options, parents) as writer:
-        values = _measurements(rows, raw, engine, writer, emit)
-        verdicts = _verdicts(rows, values, picture_rules, hamming)
-        sweep(writer, len(rows), partial(map, decide))
-
-
-def _measurements(
-    rows: Sequence[Row], raw: Folder, engine: Engine, writer: Writer, emit: Sink
-) -> Mapping[str, dict[str, Any]]:
-    """The measurements of every picture of `rows`, kept beside the stages."""
-    total = len({id_ for row in rows for id_ in row["pictures"]})
-    done = 0
-
-    def progress(number: int) -> None:
-        nonlocal done
-        done += number
-        writer.keep_time()
-        emit({"kind": "progress", "stage": "01_filtered", "done": done, "total": total})
-
-    return measured(
-        raw.path.parent / "measurements",
-        pictures.MEASURE,
-        (id_ for row in rows for id_ in row["pictures"]),
-        raw.path,
-        f"{pictures.__name__}:measure",
-        engine=engine,
-        progress=progress,
-    )
-
-
-def _verdicts(
-    rows: Sequence[Row],
-    values: Mapping[str, Mapping[str, Any]],
-    rules: Sequence[pictures.Rule],
-    hamming: int,
-) -> list[dict[str, str]]:
-    """For each row why it must go ("reason"), or the "cluster" that it belongs to."""
-    verdicts = [{"cluster": row["id"]} for row in rows]
-    standing = []
-    for at, row in enumerate(rows):
-        if reason := pictures.fault([values[id_] for id_ in row["pictures"]], rules):
-            verdicts[at] = {"reason": reason}
-        elif row["pictures"]:
-            standing.append(at)
-    hashes = [[values[id_]["phash"] for id_ in rows[at]["pictures"]] for at in standing]
-    twins, clusters = duplicates.find(hashes, hamming)
-    for at, twin, cluster in zip(standing, twins, clusters, strict=True):
-        verdicts[at] = {"cluster": rows[standing[cluster]]["id"]}
-        if twin >= 0 and not rows[at].get("conversation"):
-            other = rows[standing[twin]]
-            same = rows[at]["pictures"] == other["pictures"]
-            reason = "same file as another" if same else f"near-duplicate (Hamming <= {hamming})"
-            verdicts[at] = {"reason": reason, "duplicate_of": other["id"]}
-    return verdicts
 
 
 def check_captions(

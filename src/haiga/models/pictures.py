@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from haiga.errors import PictureError
+from haiga.store import suffix_of
 
 MAX_PIXELS: Final = 100_000_000
 """Larger pictures are refused from their header, before a byte is decoded."""
 MAX_SIDE: Final = 16_384
 """Padding to a square costs the longer side squared, so a long strip is refused too."""
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "AVIF", "JPEG2000")
-"""The formats that are read. Others (EPS, for one) would start foreign programs."""
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+"""The formats that are read, beside HEIF (an MPO is a JPEG until it is opened). Others would start
+foreign programs: EPS, for one."""
+_ANIMATED: Final = ("GIF", "WEBP", "PNG", "AVIF")
+"""Formats in which further frames are a film. In others they are pages, or a telephone's extras."""
+_CLEAR: Final = 16
+"""Alpha, of 255, below which nothing can be seen."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A picture, and what is lost when it becomes plain."""
+
+    image: Image.Image
+    """Upright RGB with 8 bits, transparency laid on white."""
+    format: str
+    """Pillow's name of it: "JPEG"."""
+    mode: str
+    """Pillow's name of its mode in the file: "CMYK", "P", "I;16"."""
+    animated: bool
+    clear: float
+    """The share of its pixels that cannot be seen."""
 
 
 def open_picture(source: bytes | Path, *, name: str = "") -> Image.Image:
@@ -34,14 +58,43 @@ def open_picture(source: bytes | Path, *, name: str = "") -> Image.Image:
         PictureError: empty, truncated, not a picture, or more than `MAX_PIXELS` or `MAX_SIDE`.
     """
     called = name or (str(source) if isinstance(source, Path) else "The picture")
-    data = _bytes(source, called)
+    return _decoded(_bytes(source, called), called, lambda picture: _plain(_upright(picture)))
+
+
+def look_closely(data: bytes, side: int) -> Look:
+    """The picture's pixels and what `open_picture` takes away: its kind, other frames, holes.
+
+    A JPEG may be decoded at less than its size, its sides not below `side` or their own length.
+
+    Raises:
+        PictureError: as `open_picture` does.
+    """
+
+    def read(picture: Image.Image) -> Look:
+        clear = 0.0
+        if picture.has_transparency_data:
+            alpha = np.asarray(picture.convert("RGBA"))[:, :, 3]
+            clear = float((alpha < _CLEAR).mean())
+        animated = picture.format in _ANIMATED and bool(getattr(picture, "is_animated", False))
+        kind = (picture.format or "", picture.mode)
+        return Look(_plain(_upright(picture)), *kind, animated, clear)
+
+    return _decoded(data, "The picture", read, side)
+
+
+def _decoded(
+    data: bytes, called: str, read: Callable[[Image.Image], T], side: int | None = None
+) -> T:
+    """What `read` makes of a picture, decoded; a JPEG perhaps at less than its size."""
     with warnings.catch_warnings():
         # Pillow warns about odd metadata and large sizes; we either use the picture or refuse it.
         warnings.simplefilter("ignore")
         picture = _header(data, called)
         try:
+            if side is not None:
+                picture.draft(None, (side, side))
             picture.load()
-            return _plain(_upright(picture))
+            return read(picture)
         except Exception as error:  # Pillow's readers raise nearly anything on broken bytes
             raise PictureError(
                 f"{called} is damaged: its {picture.format} data cannot be decoded "
@@ -64,8 +117,9 @@ def _bytes(source: bytes | Path, called: str) -> bytes:
 
 def _header(data: bytes, called: str) -> Image.Image:
     """The picture opened, not decoded, and within the limits."""
+    formats = (*FORMATS, *_plugin(data, called))
     try:
-        picture = Image.open(BytesIO(data), formats=FORMATS)
+        picture = Image.open(BytesIO(data), formats=formats)
     except Image.DecompressionBombError as error:
         why = str(error).rstrip(".")
         raise PictureError(
@@ -84,6 +138,27 @@ def _header(data: bytes, called: str) -> Image.Image:
             f"{MAX_PIXELS:,} in all and {MAX_SIDE:,} on a side are read; make it smaller."
         )
     return picture
+
+
+def _plugin(data: bytes, called: str) -> tuple[str, ...]:
+    """The format that a telephone's picture asks of Pillow besides its own, made ready."""
+    suffix = suffix_of(data)
+    if suffix == ".avif" and not features.check("avif"):
+        raise PictureError(
+            f"{called} is an AVIF picture, and this Pillow was built without AVIF: "
+            "pip install --upgrade pillow."
+        )
+    if suffix != ".heic":
+        return ()
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise PictureError(
+            f"{called} is a HEIC picture, and pillow-heif, which reads it, is missing: "
+            "pip install 'haiga[heic]'."
+        ) from error
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
 
 
 def _upright(picture: Image.Image) -> Image.Image:

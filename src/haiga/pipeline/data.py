@@ -9,6 +9,7 @@ from haiga import sources
 from haiga.curation import captions, pictures
 from haiga.curation import run as curation
 from haiga.curation.engines import ENGINES
+from haiga.curation.filtering import Rules, filter_rows
 from haiga.errors import RecipeError
 from haiga.pipeline import gating, tables
 from haiga.pipeline.run import Run
@@ -72,13 +73,25 @@ def gather(run: Run) -> None:
 def curate(run: Run) -> None:
     """01_filtered."""
     section = run.recipe.curate
-    curation.filter_rows(
+    looks = pictures.looks([rule["name"] for rule in section.pictures])
+    versions = [look.MEASURE for look in looks[1:]]
+    rules = Rules(
+        pictures=_rules(pictures.RULES, section.pictures, "curate.pictures"),
+        captions=_rules(captions.RULES, section.captions, "curate.captions"),
+        hamming=section.hamming,
+        looks=looks,
+    )
+    options = {
+        **section.model_dump(mode="json", exclude=LATER),
+        "measure": pictures.MEASURE,
+        # Named where they are taken, so that folders from before there were any still fit.
+        **({"looks": versions} if versions else {}),
+    }
+    filter_rows(
         run.data("00_raw"),
         run.data("01_filtered"),
-        {**section.model_dump(mode="json", exclude=LATER), "measure": pictures.MEASURE},
-        picture_rules=_rules(pictures.RULES, section.pictures, "curate.pictures"),
-        caption_rules=_rules(captions.RULES, section.captions, "curate.captions"),
-        hamming=section.hamming,
+        options,
+        rules=rules,
         engine=bind(ENGINES, run.recipe.engine, "engine"),
         emit=run.emit,
     )

@@ -9,10 +9,11 @@ from typing import Final
 
 from haiga.errors import DataError
 from haiga.sources.base import MAX_BYTES
+from haiga.store import suffix_of
 
 SUFFIXES: Final = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp",
-    ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".avif", ".jp2",
+    ".tif", ".tiff", ".ppm", ".pgm", ".pnm", ".avif", ".jp2", ".heic", ".heif", ".hif",
 ))  # fmt: skip
 LINK_OUT: Final = "a link that leaves the folder"
 LINK_TO_FOLDER: Final = "a link to a folder"
@@ -22,31 +23,6 @@ EMPTY: Final = "empty file"
 TOO_LARGE: Final = f"over {MAX_BYTES >> 20} MB"
 NO_RIGHT: Final = "cannot be read"
 NOT_A_PICTURE: Final = "not a picture"
-
-_MAGIC: Final = (
-    (b"\xff\xd8\xff", ".jpg"),
-    (b"\x89PNG\r\n\x1a\n", ".png"),
-    (b"GIF87a", ".gif"),
-    (b"GIF89a", ".gif"),
-    (b"BM", ".bmp"),
-    (b"II*\x00", ".tif"),
-    (b"MM\x00*", ".tif"),
-    (b"\x00\x00\x00\x0cjP  ", ".jp2"),
-    (b"\xff\x4f\xff\x51", ".jp2"),
-    *((b"P%d" % n + blank, ".ppm") for n in range(1, 7) for blank in (b"\n", b" ", b"\r")),
-)
-
-
-def suffix_of(data: bytes) -> str:
-    """The suffix that a picture's first bytes ask for; "" where they are no picture's.
-
-    What a server, an archive or a name says of a file is often wrong; its first bytes are not.
-    """
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return ".webp"
-    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
-        return ".avif"
-    return next((suffix for magic, suffix in _MAGIC if data.startswith(magic)), "")
 
 
 def picture(data: bytes | None) -> tuple[bytes, str] | str:

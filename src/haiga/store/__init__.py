@@ -12,6 +12,7 @@ from haiga.store.folder import Folder, Writer
 from haiga.store.manifest import Manifest, require_manifest
 from haiga.store.parts import Parts, packed, write_part
 from haiga.store.pictures import MissingPictureError, PictureFiles
+from haiga.store.suffix import suffix_of
 
 __all__ = [
     "FinalPictures",
@@ -30,6 +31,7 @@ __all__ = [
     "read_groups",
     "require_manifest",
     "spend",
+    "suffix_of",
     "write_atomically",
     "write_final",
     "write_part",
