@@ -46,7 +46,7 @@ def generate(
         DataError: more than `records.MAX_PICTURES` pictures in one prompt.
     """
     texts = [
-        _text(vlm, row, prompt, given)
+        prompt_text(vlm, row, prompt, given)
         for row, (prompt, given) in enumerate(zip(prompts, images, strict=True))
     ]
     answers = [""] * len(texts)
@@ -105,8 +105,15 @@ def generate_text(
     return answers
 
 
-def _text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[Image.Image]) -> str:
-    """The rendered prompt, up to where the assistant begins; its picture places checked."""
+def prompt_text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[Image.Image]) -> str:
+    """The prompt by the model's template, up to where the assistant begins.
+
+    A picture has one place in it, where the design has places. `row` names the prompt in faults.
+
+    Raises:
+        PlaceholderError: its picture places and its pictures do not match.
+        DataError: more than `records.MAX_PICTURES` pictures.
+    """
     places = sum(message.images for message in prompt)
     if places != len(given):
         raise PlaceholderError(

@@ -20,7 +20,7 @@ from haiga.evaluation.run import Summary, read_answers
 from haiga.evaluation.run import evaluate as evaluate_answers
 from haiga.evaluation.style import STYLE, style_check
 from haiga.models.device import device
-from haiga.pipeline import learning, preferred
+from haiga.pipeline import costing, learning, preferred
 from haiga.pipeline.answering import answering, decoding
 from haiga.pipeline.audit import read_audit
 from haiga.pipeline.critics import trusted
@@ -54,6 +54,7 @@ def evaluate(run: Run) -> None:
         ordered = {name: found[name] for name in run.recipe.stage if name in found}
         write_json(run.folder / "evaluation" / "summary.json", ordered)
     preferred.evaluate(run)
+    costing.evaluate(run, _questions(run))
 
 
 def report(run: Run) -> Path:
@@ -68,11 +69,7 @@ def judged(run: Run) -> list[str]:
 
 def next_command(run: Run) -> str:
     """What a person may want to do now."""
-    stages = [
-        name
-        for name in judged(run)
-        if run.recipe.stage[name].part == "vlm" and run.recipe.stage[name].pictures
-    ]
+    stages = costing.seeing(run)
     if not stages:
         return f"cp -r {run.folder / 'stages'} elsewhere, and name it under [model]"
     return f"haiga write {run.stage(stages[-1])} PICTURE.jpg"
@@ -168,6 +165,7 @@ def facts(run: Run) -> RunFacts:
         critics=trusted(run),
         reward_models=read_pairs(folder),
         preferences=_preferences(run),
+        cost=costing.read(run) or {},
         comparisons=_json(folder / "comparisons.json") or (),
         answers={name: answers[name] for name in judged(run) if name in answers},
         pictures=shown,

@@ -27,6 +27,8 @@ class Evaluate(Section):
     """None: the tasks of the last stage."""
     batch: Count = 64
     max_new_tokens: Count = 64
+    timed: Annotated[int, Field(ge=0)] = 16
+    """Held-out pictures on which the last stage that sees is timed; 0 leaves it out."""
 
 
 class Report(Section):

@@ -22,6 +22,7 @@ from haiga.evaluation.compare import PRIMARY
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.evaluation.style import SENTENCE, STYLE
 from haiga.models.pictures import open_picture
+from haiga.models.timing import PHASES
 from haiga.reporting import plots, words
 from haiga.reporting.facts import RunFacts
 from haiga.store import write_atomically
@@ -62,6 +63,7 @@ def render(run: RunFacts) -> str:
         samples={stage: _spread(seen) for stage, seen in run.events.items() if _samples(seen)},
         warnings=_warnings(run),
         looking=words.looking(run.events),
+        phases=PHASES,
         spent=words.spent(run.ledger),
         recipe=json.dumps(run.recipe, indent=2, ensure_ascii=False, default=str),
     )
