@@ -6,6 +6,7 @@ from PIL import Image
 
 from haiga.models import timing
 from haiga.models.generate import generate
+from haiga.models.sample import ends_of
 from haiga.records import IMAGE, user
 
 PROMPT = (user(IMAGE, "what do you see?"),)
@@ -21,7 +22,7 @@ def test_the_phases_are_one_answer_and_the_memory_is_counted(tiny_vlm):
     assert list(found["phases"]) == list(timing.PHASES)
     assert all(0 < each["median"] <= each["p95"] for each in found["phases"].values())
     assert found["answers"] == 3  # the first warms up
-    assert [row["batch"] for row in found["batches"]][0] == 1
+    assert found["batches"][0]["batch"] == 1
     text = tiny_vlm.model.config.text_config
     width = text.hidden_size // text.num_attention_heads * text.num_key_value_heads
     a_position = 2 * text.num_hidden_layers * width * 4  # keys and values in float32
@@ -46,16 +47,10 @@ def test_what_is_timed_is_what_is_answered(tiny_vlm, monkeypatch):
     timing._pass(tiny_vlm, [(PROMPT, own) for own in images], NEW)
     ids = torch.stack(written, 1).tolist()
     wanted = generate(tiny_vlm, [PROMPT] * 3, images, max_new_tokens=NEW)
-    ends = timing_ends(tiny_vlm)
+    ends = ends_of(tiny_vlm)
     for row, text in zip(ids, wanted, strict=True):
         stop = next((at for at, token in enumerate(row) if token in ends), len(row))
         assert tiny_vlm.tokenizer.decode(row[:stop], skip_special_tokens=True) == text
-
-
-def timing_ends(vlm):
-    from haiga.models.sample import ends_of
-
-    return set(ends_of(vlm))
 
 
 def test_batches_grow_while_they_are_worth_it(tiny_vlm, monkeypatch):

@@ -7,6 +7,7 @@ numbers of two models can be compared: nothing ends one early.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -67,11 +68,13 @@ def cost(
         new_tokens: of every answer.
         most: the largest batch that is tried; prompts come again where there are fewer.
 
-    Returns: "phases": name -> {"median", "p95"} in seconds, of one answer alone; "tokens_per_second"
-        of decoding it; "batches": a row for each size that was tried, with "answers_per_second";
-        "best_batch", the largest that was still worth it (see `GAIN`); "tokens_per_picture";
-        "kept_bytes_per_picture", of keys and values; "prompt_positions", median; "parameters_bytes";
-        "peak_bytes" of the best batch on an accelerator, else None; "answers" and "new_tokens".
+    Returns:
+        "phases": name -> {"median", "p95"} in seconds, of one answer alone;
+        "tokens_per_second" of decoding it;
+        "batches": a row for each size that was tried, with "answers_per_second";
+        "best_batch", the fastest of them, and what it held at once on an accelerator, "peak_bytes";
+        "tokens_per_picture", and the bytes of their keys and values, "kept_bytes_per_picture";
+        "prompt_positions", median; "parameters_bytes"; "answers" and "new_tokens".
     """
     asked = list(zip(prompts, images, strict=True))
     passes = [_pass(vlm, [each], new_tokens) for each in asked][1:] or [
@@ -143,7 +146,7 @@ def _pass(
         words = base.get_input_embeddings()(token[:, None])
         token = _read(base, {"inputs_embeds": words, **beside}, mask, cache)
     marks.append(_now(vlm))
-    seconds = [after - before for before, after in zip(marks, marks[1:], strict=False)]
+    seconds = [after - before for before, after in itertools.pairwise(marks)]
     return Pass(dict(zip(PHASES, seconds, strict=True)), ids.shape[1], kept)
 
 
