@@ -180,7 +180,7 @@ def _read(
     return base.get_output_embeddings()(output.last_hidden_state[:, -1]).argmax(-1)
 
 
-def _cached(cache: DynamicCache) -> Iterator[Tensor]:
+def _cached(cache: Any) -> Iterator[Tensor]:
     for layer in cache.layers:
         yield from (layer.keys, layer.values)
 
