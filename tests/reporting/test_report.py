@@ -9,7 +9,8 @@ from PIL import Image
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.reporting.facts import RunFacts
-from haiga.reporting.report import SIDE, contact_sheet, render, thumbnail, write_report
+from haiga.reporting.page import SIDE, thumbnail
+from haiga.reporting.report import contact_sheet, render, write_report
 from haiga.reporting.words import Piece, duration, marked, percent, points, spent, verdict
 from haiga.store import Manifest
 

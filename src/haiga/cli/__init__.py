@@ -70,10 +70,11 @@ def reads(part: Part) -> Part:
 @makes
 def run(opened: Run, words: str) -> None:
     """Everything, from pictures to report; goes on where it stopped."""
-    from haiga.pipeline import audit, data, judge, models, ranks, tables
+    from haiga.pipeline import audit, data, health, judge, models, ranks, tables
 
     with ranks.first_ahead():
         data.make_data(opened)
+        health.look(opened)
         audit.look(opened)
         models.prepare(opened)
     models.train(opened)
@@ -109,11 +110,12 @@ def plan(recipe: RecipePath, set_: Overrides = None) -> None:
 @makes
 def curate(opened: Run, words: str) -> None:
     """Gather pictures, teach, and split: the data folders alone."""
-    from haiga.pipeline import data, tables
+    from haiga.pipeline import data, health, tables
 
     data.make_data(opened)
+    page = health.look(opened)
     tables.funnel(opened)
-    say(f"Next: haiga train {words}")
+    say(f"Health of the data: {page}", f"Next: haiga train {words}")
 
 
 @app.command()

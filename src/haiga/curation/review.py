@@ -76,6 +76,15 @@ def read(path: Path) -> dict[str, Decision]:
     return found
 
 
+def count(path: Path) -> int:
+    """How many lines there are, decided or not.
+
+    Raises:
+        DataError: the file is no such list.
+    """
+    return len(_rows(path))
+
+
 def write(path: Path, entries: Iterable[Entry]) -> int:
     """List `entries`, beside what is decided already; returns how many are undecided.
 

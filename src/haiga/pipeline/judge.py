@@ -20,7 +20,7 @@ from haiga.evaluation.run import Summary, read_answers
 from haiga.evaluation.run import evaluate as evaluate_answers
 from haiga.evaluation.style import STYLE, style_check
 from haiga.models.device import device
-from haiga.pipeline import costing, learning, preferred
+from haiga.pipeline import costing, health, learning, preferred
 from haiga.pipeline.answering import answering, decoding
 from haiga.pipeline.audit import read_audit
 from haiga.pipeline.critics import trusted
@@ -159,6 +159,7 @@ def facts(run: Run) -> RunFacts:
         made=_made(run),
         recipe=run.recipe.model_dump(mode="json", exclude_none=True),
         manifests=[manifest for manifest in manifests if manifest is not None],
+        health=health.PAGE if (run.folder / health.PAGE).exists() else "",
         events={name: events.read(run.stage(name) / "events.jsonl") for name in run.recipe.stage},
         summary={name: cells for name, cells in summary.items() if name in judged(run)},
         audit=read_audit(run),

@@ -21,6 +21,8 @@ class RunFacts:
     """As resolved."""
     manifests: Sequence[Manifest] = ()
     """Of the data stages, in their order."""
+    health: str = ""
+    """Where the page on the data is, seen from the report."""
     events: Mapping[str, Sequence[Event]] = field(default_factory=dict)
     """Training stage -> its events: "step", "validation", "warning", "sample", …"""
     summary: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]] = field(

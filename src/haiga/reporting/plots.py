@@ -63,12 +63,12 @@ def loss_curves(events: Mapping[str, Sequence[Event]]) -> bytes | None:
     with mpl.rc_context(STYLE):
         columns = min(3, len(stages))
         rows = -(-len(stages) // columns)
-        figure, panels = _panels(rows, columns, 2.5)
+        figure, panels = panels_of(rows, columns, 2.5)
         for panel, (stage, seen) in zip(panels, stages.items(), strict=False):
             _loss_panel(panel, stage, seen)
         for panel in panels[len(stages) :]:
             panel.set_visible(False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _loss_panel(panel: Axes, stage: str, seen: Sequence[Event]) -> None:
@@ -100,7 +100,7 @@ def looks(events: Mapping[str, Sequence[Event]]) -> bytes | None:
     if not stages:
         return None
     with mpl.rc_context(STYLE):
-        figure, panels = _panels(len(stages), 3, 3.0)
+        figure, panels = panels_of(len(stages), 3, 3.0)
         for at, (stage, seen) in enumerate(stages.items()):
             loss, shares, nats = panels[3 * at : 3 * at + 3]
             if any(event["kind"] == "step" for event in seen):
@@ -110,7 +110,7 @@ def looks(events: Mapping[str, Sequence[Event]]) -> bytes | None:
             shares.yaxis.set_major_formatter(PercentFormatter(1))
             _look_panel(nats, seen, LIKELY)
             nats.set(title="nats an answer")
-        return _svg(figure)
+        return svg(figure)
 
 
 def _look_panel(panel: Axes, seen: Sequence[Event], names: Mapping[str, str]) -> None:
@@ -149,7 +149,7 @@ def forest(summary: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]
     with mpl.rc_context(STYLE):
         height = max(1.6, 0.6 + len(summary) * (0.14 * len(conditions) + 0.14))
         columns = min(4, len(checks))
-        figure, panels = _panels(-(-len(checks) // columns), columns, height)
+        figure, panels = panels_of(-(-len(checks) // columns), columns, height)
         for at, panel in enumerate(panels):
             if at < len(checks):
                 _forest_panel(panel, summary, checks[at], conditions, labels=at % columns == 0)
@@ -164,7 +164,7 @@ def forest(summary: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]
             ncols=len(unique),
             frameon=False,
         )
-        return _svg(figure)
+        return svg(figure)
 
 
 def _forest_panel(
@@ -213,7 +213,7 @@ def funnel(manifests: Sequence[Manifest]) -> bytes | None:
     if not manifests:
         return None
     with mpl.rc_context(STYLE):
-        figure, (panel,) = _panels(1, 1, 0.7 + 0.42 * len(manifests))
+        figure, (panel,) = panels_of(1, 1, 0.7 + 0.42 * len(manifests))
         most = max(max(m.counts["in"], m.counts["kept"]) for m in manifests)
         for row, manifest in enumerate(manifests):
             kept, dropped = manifest.counts["kept"], manifest.counts["dropped"]
@@ -231,7 +231,7 @@ def funnel(manifests: Sequence[Manifest]) -> bytes | None:
         panel.spines["left"].set_visible(False)
         panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        return _svg(figure)
+        return svg(figure)
 
 
 def reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes | None:
@@ -243,12 +243,12 @@ def reliability(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes | No
         return None
     with mpl.rc_context(STYLE):
         columns = max(3, min(4, len(curves)))
-        figure, panels = _panels(-(-len(curves) // columns), columns, 2.8)
+        figure, panels = panels_of(-(-len(curves) // columns), columns, 2.8)
         for panel, (name, curve) in zip(panels, curves.items(), strict=False):
             _reliability_panel(panel, name, curve)
         for panel in panels[len(curves) :]:
             panel.set_visible(False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _reliability_panel(panel: Axes, name: str, curve: Sequence[Mapping[str, Any]]) -> None:
@@ -266,14 +266,16 @@ def _reliability_panel(panel: Axes, name: str, curve: Sequence[Mapping[str, Any]
     panel.set_axisbelow(True)
 
 
-def _panels(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+def panels_of(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, each `height` inches high, and the panels row by row."""
     # A Figure of its own, never pyplot's: no window system, no global state, nothing to close.
     figure = Figure(figsize=(WIDTH, rows * height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, [panel for row in axes for panel in row]
 
 
-def _svg(figure: Figure) -> bytes:
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG: the same bytes for the same figure."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

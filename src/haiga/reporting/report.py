@@ -6,31 +6,23 @@ template.
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
-from PIL import Image
 
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.compare import PRIMARY
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.evaluation.style import SENTENCE, STYLE
-from haiga.models.pictures import open_picture
 from haiga.models.timing import PHASES
 from haiga.reporting import plots, words
 from haiga.reporting.facts import RunFacts
+from haiga.reporting.page import style, template, thumbnail, uri
 from haiga.store import write_atomically
 
 SAMPLES = 12
 """Samples shown per stage, spread over training."""
-SIDE = 280
-"""The longest side of a thumbnail, in pixels."""
 
 
 def write_report(run: RunFacts, folder: Path) -> Path:
@@ -42,18 +34,9 @@ def write_report(run: RunFacts, folder: Path) -> Path:
 
 def render(run: RunFacts) -> str:
     """The page as HTML."""
-    here = files("haiga.reporting")
-    # Not select_autoescape: it goes by file names, and this template must never be trusted to one.
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {
-        "percent": words.percent,
-        "duration": words.duration,
-        "interval": words.interval,
-    }
-    template = environment.from_string((here / "report.html.j2").read_text(encoding="utf-8"))
-    return template.render(
+    return template("report.html.j2").render(
         run=run,
-        style=(here / "report.css").read_text(encoding="utf-8"),
+        style=style(),
         verdict=words.verdict(run),
         figures=_figures(run),
         checks=_shown_checks(run),
@@ -67,15 +50,6 @@ def render(run: RunFacts) -> str:
         spent=words.spent(run.ledger),
         recipe=json.dumps(run.recipe, indent=2, ensure_ascii=False, default=str),
     )
-
-
-def thumbnail(data: bytes) -> str:
-    """A picture's file as a data URI: JPEG, upright, `SIDE` pixels at most."""
-    picture = open_picture(data)
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=80, optimize=True)
-    return _uri("image/jpeg", buffer.getvalue())
 
 
 def contact_sheet(run: RunFacts) -> list[dict[str, Any]]:
@@ -127,7 +101,7 @@ def _figures(run: RunFacts) -> dict[str, str | None]:
         "forest": plots.forest(run.summary),
         "reliability": plots.reliability(_curves(run)),
     }
-    return {name: _uri("image/svg+xml", svg) if svg else None for name, svg in made.items()}
+    return {name: uri("image/svg+xml", svg) if svg else None for name, svg in made.items()}
 
 
 def _curves(run: RunFacts) -> dict[str, Sequence[Mapping[str, Any]]]:
@@ -187,7 +161,3 @@ def _warnings(run: RunFacts) -> list[tuple[str, Mapping[str, Any]]]:
             if event["kind"] in ("warning", "stopped", "kept"):
                 found.setdefault((stage, event["text"]), event)
     return [(stage, event) for (stage, _), event in found.items()]
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
