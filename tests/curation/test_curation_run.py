@@ -85,7 +85,7 @@ class Stages:
             self.folder("01_filtered"),
             target,
             {},
-            teacher=(lambda: teacher) if teacher else None,
+            teacher=(lambda rows: teacher) if teacher else None,
             answers=dict.fromkeys(tasks, answers),
             exchanges=exchanges or {},
             emit=self.events.append,

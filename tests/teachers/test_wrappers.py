@@ -26,7 +26,7 @@ def remote(ask, **fields) -> Remote:
     given_ = {
         "name": "m", "model": "m", "tokens_in": lambda request: 300, "max_tokens": 50,
         "url": "https://example.org", "key": "SOME_KEY", "local": False, "pace": Pace(),
-        "max_dollars": None,
+        "max_dollars": None, "desk": None,
     }  # fmt: skip
     return Remote(ask=ask, **{**given_, **fields})
 
@@ -336,4 +336,6 @@ def test_nobody_is_asked_without_a_key(tmp_path, monkeypatch):
 
 
 def test_the_poet_needs_none_of_it(tmp_path):
-    assert open_teacher({"name": "poet"}, "teach.teacher", _books(tmp_path, [])).name == "poet"
+    assert (
+        open_teacher({"name": "poet"}, "teach.teacher", _books(tmp_path, [])).name == "poet"
+    )

@@ -25,7 +25,7 @@ def caption(
     target: Folder,
     options: Mapping[str, Any],
     *,
-    teacher: Callable[[], Teacher] | None,
+    teacher: Callable[[Sequence[Row]], Teacher] | None,
     answers: Mapping[str, int],
     exchanges: Exchanges,
     emit: Sink,
@@ -35,7 +35,7 @@ def caption(
     Then the exchanges about them, task by task. A call that failed drops nothing but itself: the
     row keeps its other texts, a text that an exchange fails on stays as it was, and the teacher's
     words are in `failures`; a row left with no text at all is dropped. `teacher` is called for
-    once there is something to ask.
+    with the rows that are left to ask about.
 
     Raises:
         DataError: most calls failed.
@@ -59,8 +59,9 @@ def caption(
         done = {"done": ats.stop, "total": len(rows)}
         emit({"kind": "progress", "stage": "02_captioned", **done})
 
-    opened = teacher() if teacher else None
     with target.writer("02_captioned", options, parents) as writer:
+        left = [row for at, row in enumerate(rows) if not writer.has(at // PAID_SHARD)]
+        opened = teacher(left) if teacher else None
         sweep(writer, len(rows), decide, PAID_SHARD)
     _warn_of_failures(target, emit)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-from haiga.curation.asking import Answered, in_order, requests
+from haiga.curation.asking import Answered, ask, in_order, requests
 from haiga.errors import TeacherError
 from haiga.recipe.checks import traces_of
 from haiga.records import Message, message_to_dict
 from haiga.teachers import Request, Teacher
 from haiga.teachers.by_task import author
+from haiga.teachers.client import together
 from haiga.teachers.exchanges import Held, Written
 
 Text: TypeAlias = dict[str, str]
@@ -57,6 +59,28 @@ def exchange(
         outcomes.close()
 
 
+def talk(
+    teacher: Teacher,
+    row: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+    answers: Mapping[str, int],
+    exchanges: Exchanges,
+) -> None:
+    """Ask everything about a row: its texts, then what is asked about them.
+
+    Raises:
+        NotYet: an answer waits for its batch; what does not depend on it was asked.
+    """
+    together(*(partial(_asked, teacher, each) for each in requests(row, pictures, answers)))
+    drafts = [each.texts for each in ask(teacher, [row], pictures, answers=answers)]
+    list(exchange(teacher, [row], drafts, pictures, exchanges))
+
+
+def _asked(teacher: Teacher, request: Request) -> None:
+    with suppress(TeacherError):
+        teacher.ask(request)
+
+
 def _row(
     teacher: Teacher,
     row: Mapping[str, Any],
@@ -77,14 +101,13 @@ def _held(teacher: Teacher, request: Request, before: Answered, bound: Bound) ->
     own = [text["text"] for text in before.texts if _is_chosen(text, request.task)]
     made: list[Text] = []
     changed: set[str] = set()
-    failures, notes, calls = list(before.failures), list(before.notes), before.calls
-    for at in range(0, len(own) - bound.takes + 1, bound.takes):
-        about = own[at : at + bound.takes]
-        calls += 1
-        try:
-            held = bound.hold(teacher, request, about)
-        except TeacherError as error:
-            failures.append(f"{request.task}, {bound.name}: {error}")
+    failures, notes = list(before.failures), list(before.notes)
+    starts = range(0, len(own) - bound.takes + 1, bound.takes)
+    each_about = [own[at : at + bound.takes] for at in starts]
+    outcomes = together(*(partial(_outcome, teacher, request, bound, own) for own in each_about))
+    for about, held in zip(each_about, outcomes, strict=True):
+        if isinstance(held, TeacherError):
+            failures.append(f"{request.task}, {bound.name}: {held}")
             continue
         changed.update(about)
         made += [_text(each, request.task, author(teacher, request.task)) for each in held.texts]
@@ -94,7 +117,16 @@ def _held(teacher: Teacher, request: Request, before: Answered, bound: Bound) ->
         for text in before.texts
         if not (_is_chosen(text, request.task) and text["text"] in changed)
     ]
-    return Answered(_once([*kept, *made]), failures, calls, notes)
+    return Answered(_once([*kept, *made]), failures, before.calls + len(outcomes), notes)
+
+
+def _outcome(
+    teacher: Teacher, request: Request, bound: Bound, about: Sequence[str]
+) -> Held | TeacherError:
+    try:
+        return bound.hold(teacher, request, about)
+    except TeacherError as error:
+        return error
 
 
 def _is_chosen(text: Mapping[str, str], task: str) -> bool:

@@ -58,8 +58,9 @@ def judged(run: Run, pairs: Sequence[Pair]) -> dict[str, Any] | None:
     asked = [pairs[at] for at in sorted(drawn.tolist())]
     pictures = store.FinalPictures(run.data("04_final").path)
     _announce(run, section.judge, asked, pictures)
-    teacher = open_teacher(section.judge, PATH, books(run, STAGE))
-    outcomes = in_order(teacher, (partial(_outcome, teacher, pair, pictures) for pair in asked))
+    jobs = [partial(_outcome, pair=pair, pictures=pictures) for pair in asked]
+    teacher = open_teacher(section.judge, PATH, books(run, STAGE), lambda: jobs)
+    outcomes = in_order(teacher, (partial(job, teacher) for job in jobs))
     found: list[tuple[Pair, Preference]] = []
     failures: list[str] = []
     try:

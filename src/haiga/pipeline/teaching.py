@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from haiga import events, store, teachers
 from haiga.curation import captioning
 from haiga.curation.asking import ask
-from haiga.curation.exchanging import exchange
+from haiga.curation.exchanging import Exchanges, exchange, talk
 from haiga.errors import RecipeError
 from haiga.events import to_jsonl
 from haiga.pipeline.console import time_left
 from haiga.pipeline.run import Run
 from haiga.pipeline.writers import Writer, exchange_faults, exchanges_of, writers
 from haiga.recipe.schema import Recipe, Teach
+from haiga.teachers.books import Books
+from haiga.teachers.bulk.fill import Job, Jobs
 from haiga.teachers.by_task import ByTask
 from haiga.teachers.cache import is_cached, kept
 from haiga.teachers.client import Remote, Request, Teacher
 from haiga.teachers.estimate import Cost, actual, estimate
 from haiga.teachers.exchanges import EXCHANGES
 from haiga.teachers.exchanges.words import template
-from haiga.teachers.opened import Books, key_faults, made_of, open_teacher, term_faults
+from haiga.teachers.opened import Asked, key_faults, made_of, open_teachers, term_faults
 from haiga.teachers.prices import price_of
 from haiga.teachers.rehearsal import rehearsed
 from haiga.teachers.tasks import instructions
@@ -43,12 +45,13 @@ def teach(run: Run) -> None:
     before, began = len(ledger(run, STAGE)), time.monotonic()
     expected: dict[str, Cost] = {}
 
-    def opened() -> Teacher:
+    def opened(rows: Sequence[Mapping[str, Any]]) -> Teacher:
         assert section is not None
         expected.update(cost(run))
         for model, each in expected.items():
             _say(run, f"asking {model}: about {words(each)}")
-        return opened_all(section, books(run, STAGE))
+        jobs = {each.path: partial(_jobs, run, each, rows) for each in writers(section)}
+        return opened_all(section, books(run, STAGE), jobs)
 
     try:
         captioning.caption(
@@ -68,10 +71,38 @@ def teach(run: Run) -> None:
             _say(run, f"{model}: {words(paid)}; estimated were {words(guess)}")
 
 
-def opened_all(section: Teach, books: Books) -> Teacher:
-    """The teachers of a recipe as one, each with its own tasks."""
-    first, *others = (open_teacher(each.component, each.path, books) for each in writers(section))
+def opened_all(section: Teach, books: Books, jobs: Mapping[str, Jobs] | None = None) -> Teacher:
+    """The teachers of a recipe as one, each with its own tasks.
+
+    Args:
+        section: of the recipe.
+        books: where they are kept and paid.
+        jobs: the path of a teacher -> what it will be asked, where that is known beforehand; else
+            each is asked directly, also where the recipe says in batches.
+    """
+    asked = [
+        Asked(each.component, each.path, jobs[each.path] if jobs else None)
+        for each in writers(section)
+    ]
+    first, *others = open_teachers(asked, books)
     return ByTask(first, dict(zip(section.teachers, others, strict=True))) if others else first
+
+
+def _jobs(run: Run, writer: Writer, rows: Sequence[Mapping[str, Any]]) -> Iterator[Job]:
+    """What a writer does about each row: its texts, then what it is asked about them."""
+    files = store.PictureFiles(run.data("00_raw").path)
+    exchanges = _exchanges(run, writer)
+    return (
+        partial(talk, row=row, pictures=files, answers=writer.calls, exchanges=exchanges)
+        for row in rows
+    )
+
+
+def _exchanges(run: Run, writer: Writer) -> Exchanges:
+    """The exchanges about what a writer writes."""
+    section = run.recipe.teach
+    assert section is not None
+    return {task: own for task, own in exchanges_of(section).items() if task in writer.calls}
 
 
 def cost(run: Run) -> dict[str, Cost]:
@@ -169,10 +200,8 @@ def _requests(
     run: Run, writer: Writer, teacher: Teacher, asked: list[Request]
 ) -> Iterator[Request]:
     """What a writer will be asked, found out by asking `teacher`, which notes it in `asked`."""
-    section = run.recipe.teach
-    assert section is not None
     files = store.PictureFiles(run.data("00_raw").path)
-    exchanges = {task: own for task, own in exchanges_of(section).items() if task in writer.calls}
+    exchanges = _exchanges(run, writer)
     for row in run.data("01_filtered").rows():
         drafts = [each.texts for each in ask(teacher, [row], files, answers=writer.calls)]
         list(exchange(teacher, [row], drafts, files, exchanges))
@@ -194,6 +223,10 @@ def books(run: Run, stage: str) -> Books:
             bill["dollars"] for bill in ledger(run, stage) if bill["model"] == model
         ),
         prices=run.recipe.prices,
+        billed=lambda batch: {
+            bill["question"] for bill in ledger(run, stage) if bill.get("batch") == batch
+        },
+        say=lambda text: run.emit({"kind": "note", "stage": stage, "text": text}),
     )
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from haiga.errors import TeacherError
 from haiga.teachers import http
+from haiga.teachers.bulk.anthropic import desk
 from haiga.teachers.client import Pace, Remote, Request, Response
 from haiga.teachers.views import MEDIA_TYPE, sizes, view
 
@@ -44,14 +45,19 @@ def anthropic(
         effort: the model's own where none is given. Newer models take no temperature.
         side: of a picture as it is shown, the longer one, in pixels. 896 x 896 are 1,024 tokens.
         base_url: of the API, or of a gateway that speaks it.
-        pace: how fast it may be asked.
+        pace: how fast it may be asked, or in batches.
     """
     config: dict[str, Any] = {"effort": effort} if effort else {}
     settings = {"model": model, "max_tokens": max_tokens}
+    server = http.Server(base_url.rstrip("/"), KEY, {"anthropic-version": VERSION})
+
+    def body(request: Request) -> dict[str, Any]:
+        return _body(request, settings, config, side)
+
     return Remote(
         name=model,
         model=model,
-        ask=lambda request: _ask(base_url, _body(request, settings, config, side)),
+        ask=lambda request: _response(server.post("/v1/messages", body(request))),
         tokens_in=partial(_tokens, side=side),
         max_tokens=max_tokens,
         url=base_url,
@@ -59,6 +65,7 @@ def anthropic(
         local=False,
         pace=pace or Pace(),
         max_dollars=max_dollars,
+        desk=desk(server, body, _response),
     )
 
 
@@ -88,12 +95,6 @@ def _body(
         **({"system": request.system} if request.system else {}),
         **({"output_config": config} if config else {}),
     }
-
-
-def _ask(base_url: str, body: dict[str, Any]) -> Response:
-    key = http.key_in(KEY)
-    headers = {"authorization": f"Bearer {key}", "anthropic-version": VERSION}
-    return _response(http.post(f"{base_url.rstrip('/')}/v1/messages", body, headers, key))
 
 
 def _response(answer: dict[str, Any]) -> Response:

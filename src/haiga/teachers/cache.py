@@ -24,9 +24,8 @@ def cached(teacher: Remote, folder: Path, made_of: Mapping[str, Any]) -> Remote:
         known = kept(folder, request, made_of)
         if known is not None:
             return known
-        path = _path(folder, request, made_of)
         response = teacher.ask(request)
-        write_json(path, {"task": request.task, "row": request.row, "response": asdict(response)})
+        keep(folder, key_of(request, made_of), request.task, request.row, response)
         return response
 
     return replace(teacher, ask=ask)
@@ -34,16 +33,27 @@ def cached(teacher: Remote, folder: Path, made_of: Mapping[str, Any]) -> Remote:
 
 def kept(folder: Path, request: Request, made_of: Mapping[str, Any]) -> Response | None:
     """The answer to a question that is kept, or None."""
-    found = read_json(_path(folder, request, made_of))
+    return answer_to(folder, key_of(request, made_of))
+
+
+def answer_to(folder: Path, key: str) -> Response | None:
+    """The answer to the question of a key, or None."""
+    found = read_json(_path(folder, key))
     return None if found is None else Response(**found["response"])
 
 
 def is_cached(folder: Path, request: Request, made_of: Mapping[str, Any]) -> bool:
     """Whether the answer to a question is kept."""
-    return _path(folder, request, made_of).exists()
+    return _path(folder, key_of(request, made_of)).exists()
 
 
-def _path(folder: Path, request: Request, made_of: Mapping[str, Any]) -> Path:
+def keep(folder: Path, key: str, task: str, row: str, response: Response) -> None:
+    """Keep an answer by the key of its question."""
+    write_json(_path(folder, key), {"task": task, "row": row, "response": asdict(response)})
+
+
+def key_of(request: Request, made_of: Mapping[str, Any]) -> str:
+    """What a question is kept by, 32 hex digits: of everything that its answer depends on."""
     question = {
         "teacher": made_of,
         "system": request.system,
@@ -52,5 +62,8 @@ def _path(folder: Path, request: Request, made_of: Mapping[str, Any]) -> Path:
         "pictures": [digest(data) for data in request.pictures],
         "seed": request.seed,
     }
-    key = fingerprint(question)
+    return fingerprint(question)
+
+
+def _path(folder: Path, key: str) -> Path:
     return folder / key[:2] / f"{key}.json"

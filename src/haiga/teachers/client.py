@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from pydantic import ConfigDict, Field
 
 from haiga.errors import TeacherError
+
+if TYPE_CHECKING:
+    from haiga.teachers.bulk.base import Desk
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,9 @@ class Pace:
     """Questions in flight together."""
     per_minute: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Questions begun in a minute, asked again or not; any number where none is given."""
+    batch: Annotated[int, Field(ge=1, le=50_000)] | None = None
+    """Questions that are sent together, at half the price and answered within a day; each by
+    itself where none is given. The two above are then not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +105,33 @@ class Remote:
     """On this machine: it may have no key, and no price."""
     pace: Pace
     max_dollars: float | None
+    desk: Desk
+    """Where its questions can be handed in in batches."""
 
     @property
     def at_once(self) -> int:
         return self.pace.at_once
+
+
+class NotYet(Exception):  # noqa: N818 - nothing went wrong
+    """The answer is not there yet: the question waits for its batch."""
+
+
+def together(*jobs: Callable[[], T]) -> list[T]:
+    """What each of several jobs returns that do not wait for one another.
+
+    Raises:
+        NotYet: one waits for an answer; the others were begun nevertheless.
+    """
+    found, waits = [], None
+    for job in jobs:
+        try:
+            found.append(job())
+        except NotYet as error:
+            waits = error
+    if waits is not None:
+        raise waits
+    return found
 
 
 def text_of(response: Response) -> str:

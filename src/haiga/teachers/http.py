@@ -1,4 +1,4 @@
-"""One JSON question over HTTP, and every way in which it can go wrong.
+"""JSON over HTTP, and every way in which it can go wrong.
 
 Nothing here is written down, and a sentence never holds the key. Connections are not kept open: a
 call takes seconds, a handshake does not, and a connection that went stale between two calls is the
@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Final
@@ -21,6 +23,8 @@ from haiga.errors import BusyError, TeacherError
 
 SECONDS: Final = 600.0
 """That one answer may take, from the question to its last byte."""
+_LONG: Final = 3600.0
+"""That one file of answers may take."""
 _CONNECT: Final = 15.0
 _MOST: Final = 32 * 2**20
 _QUOTED: Final = 240
@@ -40,6 +44,59 @@ def key_in(variable: str) -> str:
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """An API at an address; its key is read from the environment each time that it is sent."""
+
+    url: str
+    """Without a slash at its end."""
+    variable: str
+    """The environment variable that holds the key; "" where none is sent."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those besides the key's."""
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON object that came back for a JSON object; raises as `post`."""
+        return post(self.url + path, body, *self._with_key())
+
+    def send(self, path: str, body: bytes) -> dict[str, Any]:
+        """The same, of JSON that is written already."""
+        headers, key = self._with_key()
+        headers = {**headers, "content-type": "application/json"}
+        return _object("POST", self.url + path, headers, key, content=body)
+
+    def upload(self, path: str, data: bytes, fields: Mapping[str, str]) -> dict[str, Any]:
+        """The JSON object that came back for a file of JSON lines; raises as `post`."""
+        headers, key = self._with_key()
+        file = {"file": ("questions.jsonl", data, "application/jsonl")}
+        return _object("POST", self.url + path, headers, key, files=file, data=dict(fields))
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The JSON object at a path; raises as `post`."""
+        return _object("GET", self.url + path, *self._with_key())
+
+    def lines(self, path: str) -> Iterator[Any]:
+        """The values of a file of JSON lines as they come, None for a line that is none.
+
+        Raises as `post`, also in the middle of the file.
+        """
+        headers, key = self._with_key()
+        deadline, rest = time.monotonic() + _LONG, b""
+        with _answered("GET", self.url + path, headers, key) as (answer, where):
+            for chunk in answer.iter_bytes():
+                # Not splitlines: a text may hold U+2028, which JSON does not escape.
+                *whole, rest = (rest + chunk).split(b"\n")
+                yield from (_json(line) for line in whole if line.strip())
+                if time.monotonic() > deadline:
+                    raise BusyError(f"{where} did not end its file within {_LONG:.0f} seconds.")
+        if rest.strip():
+            yield _json(rest)
+
+    def _with_key(self) -> tuple[dict[str, str], str]:
+        key = key_in(self.variable) if self.variable else ""
+        return {**({"authorization": f"Bearer {key}"} if key else {}), **self.headers}, key
+
+
 def post(url: str, body: Mapping[str, Any], headers: Mapping[str, str], key: str) -> dict[str, Any]:
     """The JSON object that came back.
 
@@ -53,20 +110,35 @@ def post(url: str, body: Mapping[str, Any], headers: Mapping[str, str], key: str
         BusyError: no answer, no connection, or one that asks to be asked again.
         TeacherError: an answer that would be the same another time.
     """
-    where = httpx2.URL(url).netloc.decode("ascii").rpartition("@")[2]
-    try:
-        with _client().stream("POST", url, json=body, headers=headers) as answer:
-            data = _read(answer, where)
-    except httpx2.TimeoutException as error:
-        raise BusyError(f"{where} did not answer in time ({type(error).__name__}).") from None
-    except httpx2.TransportError as error:
-        raise BusyError(f"{where} cannot be reached ({type(error).__name__}).") from None
-    if not answer.is_success:
-        raise _fault(answer, data, where, key)
+    return _object("POST", url, headers, key, json=body)
+
+
+def _object(
+    method: str, url: str, headers: Mapping[str, str], key: str, **sent: Any
+) -> dict[str, Any]:
+    with _answered(method, url, headers, key, **sent) as (answer, where):
+        data = _read(answer, where)
     value = _json(data)
     if not isinstance(value, dict):
         raise TeacherError(f"{where} answered with something other than JSON: {_quote(data, key)}")
     return value
+
+
+@contextmanager
+def _answered(
+    method: str, url: str, headers: Mapping[str, str], key: str, **sent: Any
+) -> Iterator[tuple[httpx2.Response, str]]:
+    """An answer whose body is still to be read, and who gave it."""
+    where = httpx2.URL(url).netloc.decode("ascii").rpartition("@")[2]
+    try:
+        with _client().stream(method, url, headers=headers, **sent) as answer:
+            if not answer.is_success:
+                raise _fault(answer, _read(answer, where), where, key)
+            yield answer, where
+    except httpx2.TimeoutException as error:
+        raise BusyError(f"{where} did not answer in time ({type(error).__name__}).") from None
+    except httpx2.TransportError as error:
+        raise BusyError(f"{where} cannot be reached ({type(error).__name__}).") from None
 
 
 @cache

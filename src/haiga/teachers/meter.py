@@ -40,10 +40,9 @@ def metered(teacher: Remote, price: Price | None, spend: Spend, spent: float) ->
             since = time.monotonic()
             response = teacher.ask(request)
             seconds = time.monotonic() - since
-            known = response.tokens_in or response.tokens_out
-            paid = _dollars(price, response) if known else most
-            response = replace(response, dollars=paid)
-            spend(_bill(teacher, request, response, seconds))
+            response = paid_for(response, price, most)
+            paid = response.dollars
+            spend(bill(teacher.model, response, seconds, request.row, request.task))
         finally:
             purse.settle(most, paid)
         return response
@@ -108,19 +107,24 @@ def _bytes(request: Request) -> int:
     return len((request.prompt + request.system + schema).encode("utf-8"))
 
 
-def _dollars(price: Price | None, response: Response) -> float:
-    return dollars(price, response.tokens_in, response.tokens_out, response.tokens_cached)
+def paid_for(response: Response, price: Price | None, most: float) -> Response:
+    """An answer with its dollars: by its tokens, or at most where they are not told."""
+    if not (response.tokens_in or response.tokens_out):
+        return replace(response, dollars=most)
+    counted = (response.tokens_in, response.tokens_out, response.tokens_cached)
+    return replace(response, dollars=dollars(price, *counted))
 
 
-def _bill(teacher: Remote, request: Request, response: Response, seconds: float) -> dict[str, Any]:
+def bill(model: str, response: Response, seconds: float, row: str, task: str) -> dict[str, Any]:
+    """A line of the ledger."""
     return {
-        "model": teacher.model,
+        "model": model,
         "dollars": response.dollars,
         "tokens_in": response.tokens_in,
         "tokens_out": response.tokens_out,
         "tokens_cached": response.tokens_cached,
         "seconds": round(seconds, 3),
         "stop": response.stop,
-        "row": request.row,
-        "task": request.task,
+        "row": row,
+        "task": task,
     }

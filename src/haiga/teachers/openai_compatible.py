@@ -12,6 +12,7 @@ from pydantic import Field
 
 from haiga.errors import TeacherError
 from haiga.teachers import http
+from haiga.teachers.bulk.openai import desk
 from haiga.teachers.client import Pace, Remote, Request, Response
 from haiga.teachers.views import MEDIA_TYPE, sizes, view
 
@@ -40,17 +41,22 @@ def openai_compatible(
         max_tokens: of one answer, reasoning included.
         temperature: the server's own where none is given.
         side: of a picture as it is shown, the longer one, in pixels.
-        pace: how fast it may be asked.
+        pace: how fast it may be asked, or in batches, where the server takes them.
     """
     # OpenAI's newer models refuse the old name, and other servers do not know the new one.
     limit = "max_completion_tokens" if _host(base_url) == "api.openai.com" else "max_tokens"
     settings: dict[str, Any] = {"model": model, limit: max_tokens}
     if temperature is not None:
         settings["temperature"] = temperature
+    server = http.Server(base_url.rstrip("/"), key)
+
+    def body(request: Request) -> dict[str, Any]:
+        return _body(request, settings, side)
+
     return Remote(
         name=model,
         model=model,
-        ask=lambda request: _ask(base_url, key, _body(request, settings, side)),
+        ask=lambda request: _response(server.post("/chat/completions", body(request))),
         tokens_in=partial(_tokens, model=model, side=side),
         max_tokens=max_tokens,
         url=base_url,
@@ -58,6 +64,7 @@ def openai_compatible(
         local=_is_local(_host(base_url)),
         pace=pace or Pace(),
         max_dollars=max_dollars,
+        desk=desk(server, body, _response),
     )
 
 
@@ -104,12 +111,6 @@ def _body(request: Request, settings: dict[str, Any], side: int) -> dict[str, An
         wanted = {"name": request.task, "schema": request.schema, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": wanted}
     return body
-
-
-def _ask(base_url: str, variable: str, body: dict[str, Any]) -> Response:
-    key = http.key_in(variable) if variable else ""
-    headers = {"authorization": f"Bearer {key}"} if key else {}
-    return _response(http.post(f"{base_url.rstrip('/')}/chat/completions", body, headers, key))
 
 
 def _response(answer: dict[str, Any]) -> Response:

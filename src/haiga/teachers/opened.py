@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from haiga.errors import RecipeError
 from haiga.recipe.bind import bind, options
 from haiga.teachers import TEACHERS
+from haiga.teachers.books import Books
+from haiga.teachers.bulk.fill import Bulk, Jobs, fill
 from haiga.teachers.cache import cached
 from haiga.teachers.client import Remote, Teacher
 from haiga.teachers.http import key_in
-from haiga.teachers.meter import Spend, metered
+from haiga.teachers.meter import metered
 from haiga.teachers.pace import paced
 from haiga.teachers.prices import as_of, price_of
 from haiga.teachers.retry import retried
@@ -23,35 +23,55 @@ HOW: Final = ("base_url", "key", "max_dollars", "pace")
 """Options that say how a teacher is reached and paid, and change nothing that it writes."""
 
 
-@dataclass(frozen=True)
-class Books:
-    """Where a run keeps what it has asked and paid."""
+class Asked(NamedTuple):
+    """A teacher of a recipe, and what it will be asked."""
 
-    answers: Path
-    """The folder of the answers that came back."""
-    spend: Spend
-    spent: Callable[[str], float]
-    """Model -> what it has cost in this run before."""
-    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The recipe's own, by model: dollars per million tokens in and out."""
+    component: Mapping[str, Any]
+    path: str
+    """Where it stands in the recipe."""
+    jobs: Jobs | None
+    """What will be done with it; None where that is not known beforehand: it is then asked
+    directly, also where the recipe says in batches."""
 
 
-def open_teacher(component: Mapping[str, Any], path: str, books: Books) -> Teacher:
-    """The teacher that a component names; one that is paid is cached, metered, retried and paced.
+def open_teacher(
+    component: Mapping[str, Any], path: str, books: Books, jobs: Jobs | None = None
+) -> Teacher:
+    """The teacher that a component names; see `open_teachers`."""
+    (teacher,) = open_teachers([Asked(component, path, jobs)], books)
+    return teacher
+
+
+def open_teachers(wanted: Sequence[Asked], books: Books) -> list[Teacher]:
+    """The teachers that are wanted; those that are paid are cached, metered, retried and paced.
+
+    Those that are asked in batches are asked now, all together, and have answered when this
+    returns.
 
     Raises:
-        RecipeError: an option is wrong, or a term is missing that it cannot be asked without.
+        RecipeError: an option is wrong, or a term is missing that one cannot be asked without.
+        BudgetError: a batch could cost too much.
+        TeacherError: a batch could not be handed in or fetched.
     """
+    teachers: list[Teacher | Bulk] = [_opened(each, books) for each in wanted]
+    fill([each for each in teachers if isinstance(each, Bulk)])
+    return [each.teacher() if isinstance(each, Bulk) else each for each in teachers]
+
+
+def _opened(asked: Asked, books: Books) -> Teacher | Bulk:
+    component, path, jobs = asked
     teacher = bind(TEACHERS, component, path)()
     if not isinstance(teacher, Remote):
         return teacher
     faults = [*term_faults(teacher, books.prices), *key_faults(teacher)]
     if faults:
         raise RecipeError("\n".join(f"{path}: {fault}" for fault in faults))
-    asked = retried(paced(teacher))
+    if teacher.pace.batch is not None and jobs is not None:
+        return Bulk(teacher, jobs, made_of(component), books)
+    asked_again = retried(paced(teacher))
     price = price_of(teacher.model, books.prices)
-    asked = metered(asked, price, books.spend, books.spent(teacher.model))
-    return cached(asked, books.answers, made_of(component))
+    paid = metered(asked_again, price, books.spend, books.spent(teacher.model))
+    return cached(paid, books.answers, made_of(component))
 
 
 def made_of(component: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,15 @@ def price_of(model: str, own: Mapping[str, tuple[float, float]]) -> Price | None
     return Price(**found) if found else None
 
 
+def in_batch(price: Price | None) -> Price | None:
+    """The price of what is asked in a batch; of a recipe's own price the same share."""
+    if price is None:
+        return None
+    share = float(_table()["batch"])
+    cached = None if price.cached is None else price.cached * share
+    return Price(price.input * share, price.output * share, cached)
+
+
 def as_of() -> str:
     """The day of the table, as YYYY-MM-DD."""
     return str(_table()["as_of"])

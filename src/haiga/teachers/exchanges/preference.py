@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Literal
 
-from haiga.teachers.client import Request, Teacher
+from haiga.teachers.client import Request, Teacher, together
 from haiga.teachers.exchanges.base import Held, Written
 from haiga.teachers.exchanges.words import words
 from haiga.teachers.structured import Record, ask_as
@@ -40,8 +41,10 @@ def prefer(teacher: Teacher, request: Request, first: str, second: str) -> Prefe
     Raises:
         TeacherError: no answer, or none that can be read.
     """
-    one = _judged(teacher, request, first, second)
-    other = _judged(teacher, request, second, first)
+    one, other = together(
+        partial(_judged, teacher, request, first, second),
+        partial(_judged, teacher, request, second, first),
+    )
     if one.better == _SWAPPED[other.better]:
         return Preference(one.better, False, (one, other))
     flipped = "equal" not in (one.better, other.better)
