@@ -336,6 +336,4 @@ def test_nobody_is_asked_without_a_key(tmp_path, monkeypatch):
 
 
 def test_the_poet_needs_none_of_it(tmp_path):
-    assert (
-        open_teacher({"name": "poet"}, "teach.teacher", _books(tmp_path, [])).name == "poet"
-    )
+    assert open_teacher({"name": "poet"}, "teach.teacher", _books(tmp_path, [])).name == "poet"
