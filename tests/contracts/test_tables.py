@@ -10,6 +10,7 @@ import pytest
 
 from haiga.curation import captions, pictures
 from haiga.curation.engines import ENGINES
+from haiga.evaluation.benchmarks import BENCHMARKS
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.models.designs import DESIGNS
@@ -35,6 +36,7 @@ FUNCTIONS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "COLUMNS": COLUMNS,
     "PARTS": PARTS,
     "ENGINES": ENGINES,
+    "BENCHMARKS": {name: each.open for name, each in BENCHMARKS.items()},
 }
 TABLES: dict[str, Mapping[str, Any]] = {
     **FUNCTIONS,
@@ -75,6 +77,13 @@ def test_conditions_say_what_they_take_away(name):
 @pytest.mark.parametrize("name", CHECKS)
 def test_checks_say_what_they_count(name):
     assert any(isinstance(value, str) and value for value in _values(CHECKS[name]))
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_benchmarks_lead_with_a_check_that_they_have(name):
+    assert BENCHMARKS[name].primary in BENCHMARKS[name].checks
+    assert BENCHMARKS[name].rules
+    assert BENCHMARKS[name].sentence
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

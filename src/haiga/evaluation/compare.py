@@ -125,8 +125,10 @@ def linearised(parts: Parts) -> list[float]:
     return [ratio + (part.numerator - ratio * part.denominator) * scale for part in kept]
 
 
-def uses_picture(rows: Sequence[Mapping[str, Any]], stage: str) -> bool | None:
-    """Whether `stage` surely names more truly with its picture than under every control.
+def uses_picture(
+    rows: Sequence[Mapping[str, Any]], stage: str, check: str = PRIMARY
+) -> bool | None:
+    """Whether `stage` surely does better by `check` with its picture than under every control.
 
     True only where the lower bound of full - control is above zero for each of them (an
     intersection-union test, which needs no correction); None where the primary check had no
@@ -135,7 +137,7 @@ def uses_picture(rows: Sequence[Mapping[str, Any]], stage: str) -> bool | None:
     held = [
         row["low"]
         for row in rows
-        if row["stage"] == stage and row["check"] == PRIMARY and _without_picture(row)
+        if row["stage"] == stage and row["check"] == check and _without_picture(row)
     ]
     return all(low > 0 for low in held) if held else None
 

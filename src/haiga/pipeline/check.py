@@ -78,6 +78,15 @@ def _faults(recipe: Recipe) -> Iterator[str | None]:
         if condition not in CONDITIONS:
             near = did_you_mean(condition, list(CONDITIONS))
             yield f"evaluate.conditions: there is no condition {condition!r}{near}"
+    yield from _benchmark_faults(recipe)
+
+
+def _benchmark_faults(recipe: Recipe) -> Iterator[str]:
+    if recipe.evaluate.benchmarks:
+        # Here, because it brings transformers with it, which takes seconds.
+        from haiga.pipeline import benchmarks
+
+        yield from benchmarks.faults(recipe)
 
 
 def _data_faults(recipe: Recipe) -> Iterator[str | None]:

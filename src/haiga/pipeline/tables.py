@@ -90,6 +90,28 @@ def summary(run: Run) -> None:
             if name in pairs
         ]
         show(["held-out pairs", *(each.replace("_", " ") for each in shown)], rows)
+    for path in sorted((run.folder / "evaluation" / "benchmarks").glob("*/benchmark.json")):
+        benchmark(path.parent.name, json.loads(path.read_text(encoding="utf-8")))
+
+
+def benchmark(name: str, found: Mapping[str, Any]) -> None:
+    """Stages under conditions, each check with its interval; below it what is true of all rows."""
+    table = found["scores"]
+    checks = list(dict.fromkeys(c for by in table.values() for row in by.values() for c in row))
+    rows = [
+        [stage, condition, *(_cell(cells.get(check)) for check in checks)]
+        for stage, by_condition in table.items()
+        for condition, cells in by_condition.items()
+    ]
+    show([name, "condition", *(check.replace("_", " ") for check in checks)], rows)
+    asked = f"{found['asked']:,} of {found['rows']:,} rows of {found['data']}"
+    print(f"{name}: {asked}, by {found['by']}")
+    for why, count in found["aside"].items():
+        print(f"{name}: {count:,} set aside: {why}")
+    for stage, by_condition in found["official"].items():
+        figures = by_condition.get("full", {})
+        said = ", ".join(f"{what.replace('_', ' ')} {value:.3f}" for what, value in figures.items())
+        print(f"{name}: {stage} by the rules of {found['rules']}: {said}")
 
 
 def audit(found: Mapping[str, Mapping[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from haiga.recipe.section import Section
-from haiga.recipe.values import Component, Count, SomeWords
+from haiga.recipe.values import Component, Count, Options, SomeWords, Word
 
 
 class Audit(Section):
@@ -29,6 +29,8 @@ class Evaluate(Section):
     max_new_tokens: Count = 64
     timed: Annotated[int, Field(ge=0)] = 16
     """Held-out pictures on which the last stage that sees is timed; 0 leaves it out."""
+    benchmarks: dict[Word, Options] = {}
+    """Published questions, each under a key that is its `name` unless it says another one."""
 
 
 class Report(Section):

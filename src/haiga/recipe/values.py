@@ -12,6 +12,10 @@ from pydantic_core import PydanticCustomError
 def _component(value: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(value.get("name"), str):
         raise PydanticCustomError("component", 'must have a name: { name = "…" }')
+    return _options(value)
+
+
+def _options(value: dict[str, Any]) -> dict[str, Any]:
     if not _is_toml(value):
         raise PydanticCustomError("component", "holds a value that is neither text nor a number")
     return value
@@ -63,6 +67,7 @@ def _bound(value: Any) -> Any:
 
 Word: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Component: TypeAlias = Annotated[dict[str, Any], AfterValidator(_component)]
+Options: TypeAlias = Annotated[dict[str, Any], AfterValidator(_options)]
 Components: TypeAlias = Annotated[tuple[Component, ...], Field(strict=False)]
 SomeWords: TypeAlias = Annotated[tuple[Word, ...], Field(strict=False, min_length=1)]
 Hearing: TypeAlias = Annotated[

@@ -39,6 +39,8 @@ class RunFacts:
     """Stage -> what it has learned of held-out pairs, as `evaluation.preferences` has it."""
     cost: Mapping[str, Any] = field(default_factory=dict)
     """What an answer of the last stage costs, as `models.timing` has it; with its "machine"."""
+    benchmarks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Key of a benchmark -> what was found, as `evaluation.benched` has it."""
     comparisons: Sequence[Mapping[str, Any]] = ()
     """The rows of `evaluation/comparisons.json`."""
     answers: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from haiga.evaluation.style import SENTENCE, STYLE
 from haiga.models.timing import PHASES
 from haiga.reporting import plots, words
 from haiga.reporting.facts import RunFacts
+from haiga.reporting.measured import measured
 from haiga.reporting.page import style, template, thumbnail, uri
 from haiga.store import write_atomically
 
@@ -39,6 +40,7 @@ def render(run: RunFacts) -> str:
         style=style(),
         verdict=words.verdict(run),
         figures=_figures(run),
+        measured=measured(run),
         checks=_shown_checks(run),
         conditions=CONDITIONS,
         comparisons=_comparisons(run),

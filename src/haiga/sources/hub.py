@@ -109,8 +109,12 @@ def _rows(data: str, pictures: str, skip: int) -> tuple[Path | None, Iterator[tu
     return root or paths_of(data)[0].parent, islice(rows_of(data, skip), left)
 
 
-def from_hub(name: str, revision: str | None, split: str, skip: int) -> Iterator[tuple[str, Read]]:
+def from_hub(
+    name: str, revision: str | None, split: str, skip: int, *, config: str | None = None
+) -> Iterator[tuple[str, Read]]:
     """The rows of one split of a set on the hub, streamed; pictures stay the files that they are.
+
+    `config` is the part of a set that has several ("en" of MMBench).
 
     Raises:
         DataError: `datasets` cannot read it, for which it may lack a network.
@@ -119,7 +123,7 @@ def from_hub(name: str, revision: str | None, split: str, skip: int) -> Iterator
     import datasets
 
     try:
-        rows = datasets.load_dataset(name, revision=revision, split=split, streaming=True)
+        rows = datasets.load_dataset(name, config, revision=revision, split=split, streaming=True)
         for column, feature in (rows.features or {}).items():
             if isinstance(feature, datasets.Image):
                 rows = rows.cast_column(column, datasets.Image(decode=False))

@@ -7,7 +7,7 @@ resampled and counted. A mean is a ratio whose denominators are one, so there is
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -99,6 +99,40 @@ def bootstrap_ratio(
     return Score(ratio, low, high, n)
 
 
+def bootstrap_counts(
+    counts: Float[Array, "N K"],
+    statistic: Callable[[Float[Array, "R K"]], Float[Array, " R"]],
+    clusters: Sequence[Hashable] | None = None,
+    *,
+    bounds: tuple[float, float],
+    seed: int,
+    resamples: int = 10_000,
+) -> Score:
+    """A statistic of summed counts that is no ratio of sums (Matthews' correlation, a mean of
+    several F1), with its 95 % interval: the expanded percentiles of the cluster bootstrap.
+
+    Args:
+        counts: what each item adds to each of K counts.
+        statistic: of R rows of summed counts.
+        clusters: of the items; each stands alone where none are given.
+        bounds: what the statistic can be at least and at most; one cluster alone says no more.
+        seed: of the resampling.
+        resamples: how many.
+    """
+    codes = _codes(clusters, len(counts))
+    summed = np.stack([np.bincount(codes, column) for column in counts.T], axis=1)
+    mean, count = float(statistic(summed.sum(axis=0)[None])[0]), len(summed)
+    if count == 1:
+        return Score(mean, *bounds, len(counts))
+    rng, drawn = np.random.default_rng(seed), []
+    rows = max(1, CHUNK // count)
+    for start in range(0, resamples, rows):
+        weights = rng.multinomial(count, np.full(count, 1 / count), min(rows, resamples - start))
+        drawn.append(statistic(weights @ summed))
+    low, high = np.quantile(np.concatenate(drawn), _tails(count, 0.95))
+    return Score(mean, max(bounds[0], float(low)), min(bounds[1], float(high)), len(counts))
+
+
 def standard_error(values: ArrayLike, clusters: Sequence[Hashable] | None = None) -> float:
     """The clustered standard error of a mean, with the factor C / (C - 1); inf for one cluster.
 
@@ -179,7 +213,12 @@ def _expanded_percentiles(
         tops, bottoms = above[drawn].sum(axis=1), below[drawn].sum(axis=1)
         usable = bottoms != 0
         ratios.append(tops[usable] / bottoms[usable])
+    low, high = np.quantile(np.concatenate(ratios), _tails(count, level))
+    return float(low), float(high)
+
+
+def _tails(count: int, level: float) -> list[float]:
+    """The two quantiles of the expanded percentile interval of `count` clusters."""
     reach = math.sqrt(count / (count - 1)) * stats.t.ppf((1 + level) / 2, count - 1)
     tail = float(stats.norm.cdf(-reach))
-    low, high = np.quantile(np.concatenate(ratios), [tail, 1 - tail])
-    return float(low), float(high)
+    return [tail, 1 - tail]
