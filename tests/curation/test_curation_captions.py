@@ -1,8 +1,13 @@
 import time
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from haiga.curation import captions
+from haiga.world.poets import POETS
+from haiga.world.scenes import scene
 
 HAIKU = "an old silent pond\na frog jumps into the pond\nsplash silence again"
 
@@ -35,6 +40,10 @@ def test_words_at_their_thresholds(text, language, reason):
         "古池や 蛙飛びこむ 水の音",
         "Combs, networks and Jpn. lanterns",
         "a jpeg of a gif",
+        "a log in the river, more to see more of",
+        "An advertisement for soap, with a picture of a lion",
+        "accede, facade: words of hexadecimal letters",
+        "5 < 6 and tea & cake",
     ],
 )
 def test_plain_leaves_plain_text_alone(text):
@@ -56,6 +65,17 @@ def test_plain_leaves_plain_text_alone(text):
         ("boat-2.JPG", "contains a file name"),
         ("Click here to see more!!!", "boilerplate"),
         ("Untitled", "boilerplate"),
+        ("write to me@prints.example", "contains an address"),
+        ("PXL_20240131 at sea", "contains a file name"),
+        ("20240131_174503", "contains a file name"),
+        ("Screenshot 2024-01-31", "contains a file name"),
+        ("5f4dcc3b5aa765d61d8327deb882cf99", "contains a file name"),
+        ("a boat<br/>and a pine", "contains markup"),
+        ("tea &amp; cake", "contains markup"),
+        ("詳しくはこちら", "boilerplate"),
+        ("Mehr erfahren", "boilerplate"),
+        ("Image 12", "boilerplate"),
+        ("thumbnail", "boilerplate"),
     ],
 )  # fmt: skip
 def test_plain_finds_what_the_web_writes(text, reason):
@@ -64,7 +84,8 @@ def test_plain_finds_what_the_web_writes(text, reason):
 
 def test_a_long_text_without_spaces_takes_no_time():
     started = time.perf_counter()
-    for text in ("月" * 50_000, "/" * 50_000, "a." * 25_000, "a/" * 25_000, "-" * 50_000):
+    for text in ("月" * 50_000, "/" * 50_000, "a." * 25_000, "a/" * 25_000, "-" * 50_000,
+                 "ab" * 25_000, "a1" * 25_000, "<a " * 16_000):  # fmt: skip
         captions.plain(text, "ja")
     assert time.perf_counter() - started < 2
 
@@ -80,6 +101,92 @@ def test_a_long_text_without_spaces_takes_no_time():
 )
 def test_language(text, language, reason):
     assert captions.language(text, language) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("A boat, no. 12 of 36 (ca. 1831)", None),
+        ("古池や、蛙飛びこむ、水の音。", None),
+        ("abcdefg!!!", None),  # 3 of 10
+        ("abcdef!!!", "special characters"),  # 3 of 9
+        ("★★★ boat ★★★", "special characters"),
+        ("a caf\u00c3\u00a9 by the sea", "broken characters"),
+        ("a caf\ufffd by the sea", "broken characters"),
+        ("café by the sea", None),
+    ],
+)
+def test_special_characters(text, reason):
+    assert captions.special(text, "en") == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("boat boat boat boat boat", "repeats itself"),  # two of three runs were there before
+        ("a boat on a river and a boat on a lake", None),  # two of nine
+        ("rain rain rain", None),  # once
+        ("wow aaaaaaaa", "repeats a character"),
+        ("wow aaaaaaa", None),
+        ("見る見る見る見る", "repeats itself"),
+        ("春の海ひねもすのたりのたりかな", None),
+    ],
+)
+def test_repetition(text, reason):
+    assert captions.repetition(text, "en") == reason
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"lang": "en"}, None),
+        ({"page_language": "en-GB", "lang": "fr"}, None),  # the first that is there
+        ({"LANGUAGE": "fr"}, "not in the language of its page"),
+        ({"LANGUAGE": "jpn,eng"}, "not in the language of its page"),
+        ({"lang": "eng"}, None),
+        ({"lang": "und"}, None),
+        ({"lang": ""}, None),
+        ({"lang": 3}, None),
+        ({}, None),
+    ],
+)
+def test_the_language_of_the_page(said, reason):
+    assert captions.page("A red bridge over a river in the rain", "de", said) == reason
+    fault = captions.fault("A red bridge over a river in the rain", "de", [captions.page], said)
+    assert fault == reason
+
+
+PROSE = [captions.RULES[name] for name in ("words", "plain", "special", "repetition", "language")]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("poet", ["haiku", "bare", "describe"])
+def test_rules_for_prose_lose_no_poem(poet, language):
+    for at in range(60):
+        poem = POETS[poet](scene(3, at), language, np.random.default_rng(at))
+        assert captions.fault(poem, language, PROSE) is None, poem
+
+
+@pytest.mark.parametrize(
+    ("poem", "language"),
+    [
+        (HAIKU, "en"),
+        ("worldly world of dew\nand yet within every drop\nthe dew of the world", "en"),
+        ("古池や\n蛙飛びこむ\n水の音", "ja"),
+        ("露の世は\n露の世ながら\nさりながら", "ja"),
+        ("春の海\nひねもすのたり\nのたりかな", "ja"),
+    ],
+)
+def test_nor_one_that_everybody_knows(poem, language):
+    assert captions.fault(poem, language, PROSE) is None
+
+
+@given(st.text(max_size=200), st.sampled_from(["en", "ja", "de"]))
+@settings(max_examples=60, deadline=None)
+def test_no_text_breaks_a_rule(text, language):
+    for name in ("words", "plain", "special", "repetition"):
+        reason = captions.ask(captions.RULES[name], text, language)
+        assert reason is None or reason
 
 
 def test_form_says_why():

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
+from haiga.curation import boilerplate
+from haiga.text.diversity import repetition as repeated
 from haiga.text.haiku import form as haiku_form
 from haiga.text.language import is_in
 
-Rule: TypeAlias = Callable[[str, str], str | None]
+Rule: TypeAlias = Callable[..., str | None]
+"""Of (text, language), or of (text, language, meta): its positional parameters are its needs."""
 
-# Not \b: kana follow an address without a blank, and are word characters too.
-_URL = re.compile(
-    r"https?://|(?<![a-z])www\.|[\w-]{1,63}\.(?:com|org|net|jp|io)(?![a-z0-9])", re.IGNORECASE
+_Meta: TypeAlias = Mapping[str, Any]
+
+_UNSPACED = {"ja", "zh", "th", "lo", "km", "my", "bo"}
+_THREE_LETTERS = {
+    "eng": "en", "jpn": "ja", "zho": "zh", "chi": "zh", "kor": "ko", "fra": "fr", "fre": "fr",
+    "deu": "de", "ger": "de", "spa": "es", "ita": "it", "por": "pt", "nld": "nl", "rus": "ru",
+}  # fmt: skip
+"""ISO 639-3 and 639-2, as Common Crawl names languages, of those that are told apart."""
+_BROKEN = re.compile(
+    r"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ue000-\uf8ff]"  # lost, control, private use
+    r"|[\u00c2\u00c3][\u0080-\u00bf]|\u00e2\u20ac"  # UTF-8 that was read as Latin-1
 )
-_FILE = re.compile(
-    r"(?:^|\s|\b[a-z]:)[\\/]{1,2}[^\s\\/]+[\\/]\S"  # a path; "red/white/blue" is none
-    r"|\b(?:IMG|DSC|DSCN|DSCF|PICT|SAM|GOPR)[_-]?\d{3,}"  # a camera's name for a picture
-    r"|\w\.(?:jpe?g|png|gif|tiff?|webp)\b",
-    re.IGNORECASE,
-)
-_BOILERPLATE = re.compile(
-    r"click (?:here|to)|read more|all rights reserved|untitled|stock photo|placeholder|image not",
-    re.IGNORECASE,
-)
-_UNSPACED = {"ja", "zh", "th"}
 _VERDICTS = {
     "pass": None,
     "possible": "5-7-5 only in an unusual reading",
@@ -45,17 +49,46 @@ def words(text: str, language: str, *, minimum: int = 5, maximum: int = 200) -> 
 
 
 def plain(text: str, language: str) -> str | None:
-    """No address, no path, no camera's file name, no boilerplate."""
-    if _URL.search(text):
-        return "contains an address"
-    if _FILE.search(text):
-        return "contains a file name"
-    return "boilerplate" if _BOILERPLATE.search(text) else None
+    """No address, no path or file name, no markup, no boilerplate."""
+    return boilerplate.found(text)
+
+
+def special(text: str, language: str, *, maximum: float = 0.3) -> str | None:
+    """No broken characters, and at most a share `maximum` that is neither letter nor number."""
+    if _BROKEN.search(text):
+        return "broken characters"
+    shown = [char for char in text if not char.isspace()]
+    odd = sum(unicodedata.category(char)[0] not in "LMN" for char in shown)
+    return "special characters" if odd > maximum * len(shown) else None
+
+
+def repetition(text: str, language: str, *, maximum: float = 0.3, run: int = 8) -> str | None:
+    """No character `run` times in a row, and at most a share `maximum` of its runs of three words
+    (characters in Japanese and Chinese) has stood in it before."""
+    if re.search(rf"(\S)\1{{{run - 1}}}", text):
+        return "repeats a character"
+    return "repeats itself" if repeated(text) > maximum else None
 
 
 def language(text: str, language: str) -> str | None:
     """The text is in the language that it says it is in."""
     return None if is_in(text, language) else f"not in {language}"
+
+
+def page(
+    text: str,
+    language: str,
+    meta: _Meta,
+    *,
+    fields: tuple[str, ...] = ("page_language", "lang", "LANGUAGE", "language"),
+) -> str | None:
+    """The text is in the language that its row names, in the first of `fields` that says one."""
+    said = next((meta[field] for field in fields if isinstance(meta.get(field), str)), "")
+    code = re.split(r"[-_,;]", said.strip().casefold())[0]
+    code = _THREE_LETTERS.get(code, code)
+    if not re.fullmatch(r"[a-z]{2,3}", code) or code == "und":
+        return None
+    return None if is_in(text, code) else "not in the language of its page"
 
 
 def form(text: str, language: str) -> str | None:
@@ -66,13 +99,28 @@ def form(text: str, language: str) -> str | None:
 RULES: dict[str, Callable[..., str | None]] = {
     "words": words,
     "plain": plain,
+    "special": special,
+    "repetition": repetition,
     "language": language,
+    "page": page,
     "form": form,
 }
 
 
-def fault(text: str, language: str, rules: Sequence[Rule]) -> str | None:
+def ask(rule: Rule, text: str, language: str, meta: _Meta = MappingProxyType({})) -> str | None:
+    """What a rule says of a text; it is given `meta`, what its row says, where it names that."""
+    return rule(text, language, meta) if _needs_meta(rule) else rule(text, language)
+
+
+@lru_cache(maxsize=256)
+def _needs_meta(rule: Rule) -> bool:
+    return "meta" in inspect.signature(rule).parameters
+
+
+def fault(
+    text: str, language: str, rules: Sequence[Rule], meta: _Meta = MappingProxyType({})
+) -> str | None:
     """Why a text is set aside: it is empty, or the reason of the first rule that it fails."""
     if not text.strip():
         return "empty"
-    return next((reason for rule in rules if (reason := rule(text, language))), None)
+    return next((why for rule in rules if (why := ask(rule, text, language, meta))), None)

@@ -56,7 +56,9 @@ def filter_rows(
         measurements = json.dumps(taken, ensure_ascii=False)
         if "reason" in verdict:
             return {**row, **verdict, "measurements": measurements}
-        fault = captions.fault(row["caption"], row["language"], rules.captions)
+        fault = captions.fault(
+            row["caption"], row["language"], rules.captions, json.loads(row["meta"])
+        )
         return {
             **row,
             **verdict,

@@ -10,6 +10,7 @@ of a kept row's texts that it left standing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, islice
@@ -113,9 +114,10 @@ def _sorted_out(
 ) -> tuple[list[Row], list[Row]]:
     """A row's texts: those that stand, and those that are set aside, each with its "reason"."""
     good, bad = [], []
+    meta = json.loads(row["meta"])
     for text in row["answers"]:
         judged = text.get("of") or text["text"]
-        fault = captions.fault(judged, row["language"], rules.get(text["task"], ()))
+        fault = captions.fault(judged, row["language"], rules.get(text["task"], ()), meta)
         if fault is None:
             good.append(text)
         else:

@@ -130,7 +130,7 @@ def _text_rule_faults(
     yield fault
     for language in dict.fromkeys(languages if fault is None else ()):
         # Asked about nothing, a rule still says whether it knows the language.
-        yield _said(partial(bind(captions.RULES, rule, path), "", language), path)
+        yield _said(partial(captions.ask, bind(captions.RULES, rule, path), "", language), path)
 
 
 def _size_faults(recipe: Recipe) -> Iterator[str]:

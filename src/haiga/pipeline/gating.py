@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cache
@@ -139,7 +140,9 @@ def _again(run: Run, rules: Rules) -> Again | None:
                 texts = [
                     dict(text)
                     for text in answered.texts
-                    if not captions.fault(text["text"], row["language"], rules.get(task, ()))
+                    if not captions.fault(
+                        text["text"], row["language"], rules.get(task, ()), json.loads(row["meta"])
+                    )
                 ]
                 yield texts[0] if texts else None
         if failures:
