@@ -50,23 +50,6 @@ def filter_rows(
         return
     rows = list(raw.rows())
 
-    def decide(at: int) -> Row:
-        row, verdict = rows[at], verdicts[at]
-        taken = {id_: values[id_] for id_ in row["pictures"]}
-        measurements = json.dumps(taken, ensure_ascii=False)
-        if "reason" in verdict:
-            return {**row, **verdict, "measurements": measurements}
-        fault = captions.fault(
-            row["caption"], row["language"], rules.captions, json.loads(row["meta"])
-        )
-        return {
-            **row,
-            **verdict,
-            "caption_fault": fault or "",
-            "quality": float(fault is None) if row["caption"] else None,
-            "measurements": measurements,
-        }
-
     ids = list(dict.fromkeys(id_ for row in rows for id_ in row["pictures"]))
     total, done = len(ids) * len(rules.looks), 0
 
@@ -81,7 +64,27 @@ def filter_rows(
             [_measured(raw.path, ids, look, engine, progress) for look in rules.looks]
         )
         verdicts = _verdicts(rows, values, rules)
-        sweep(writer, len(rows), partial(map, decide))
+        sweep(
+            writer,
+            len(rows),
+            partial(map, lambda at: _decided(rows[at], verdicts[at], values, rules.captions)),
+        )
+
+
+def _decided(
+    row: Row,
+    verdict: Mapping[str, str],
+    values: Mapping[str, Values],
+    rules: Sequence[captions.Rule],
+) -> Row:
+    """The row with its verdict, and beside it what was measured."""
+    taken = {id_: values[id_] for id_ in row["pictures"]}
+    row = {**row, **verdict, "measurements": json.dumps(taken, ensure_ascii=False)}
+    if "reason" in verdict:
+        return row
+    fault = captions.fault(row["caption"], row["language"], rules, json.loads(row["meta"]))
+    quality = float(fault is None) if row["caption"] else None
+    return {**row, "caption_fault": fault or "", "quality": quality}
 
 
 def _measured(
