@@ -39,7 +39,7 @@ from transformers import LlavaConfig, LlavaForConditionalGeneration, Qwen2Config
 
 from haiga.batches.groups import GroupBatch, collate
 from haiga.batches.render import Branch, Rendered
-from haiga.models import lora
+from haiga.models import lora, products
 from haiga.models.branches import token_logps, unshared
 from haiga.models.embeddings import tower_features
 
@@ -173,14 +173,16 @@ def flops(model: Any) -> float:
 
 
 def peak() -> float:
-    """Multiply-adds times two a second: the best of products of the step's own shapes, fp32."""
+    """Multiply-adds times two a second: the best of products of the step's own shapes, fp32, by
+    torch's own product or by haiga's."""
     width, inner = TEXT["hidden_size"], TEXT["intermediate_size"]
-    left, right = torch.randn(ROWS * 300, width), torch.randn(width, inner)
+    left, right = torch.randn(ROWS * 300, width), torch.randn(inner, width)
     best = 0.0
-    for _ in range(40):
-        start = time.perf_counter()
-        left @ right
-        best = max(best, 2 * left.numel() * inner / (time.perf_counter() - start))
+    for multiply in (F.linear, products.linear):
+        for _ in range(40):
+            start = time.perf_counter()
+            multiply(left, right)
+            best = max(best, 2 * left.numel() * inner / (time.perf_counter() - start))
     return best
 
 

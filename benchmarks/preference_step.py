@@ -123,12 +123,17 @@ def seconds() -> tuple[float, float]:
 def flops() -> Iterator[Callable[[], tuple[float]]]:
     """How many multiply-adds, times two, have been made so far."""
     ops = torch.ops.aten
-    attention = {  # torch counts those of GPUs alone
+    uncounted = {  # attention, which torch counts on GPUs alone, and haiga's products
+        torch.ops.mkldnn._linear_pointwise: product,
         ops._scaled_dot_product_flash_attention_for_cpu: forward_attention,
         ops._scaled_dot_product_flash_attention_for_cpu_backward: backward_attention,
     }
-    with FlopCounterMode(display=False, custom_mapping=attention) as counter:
+    with FlopCounterMode(display=False, custom_mapping=uncounted) as counter:
         yield lambda: (float(counter.get_total_flops()),)
+
+
+def product(x: Any, weight: Any, *rest: Any, **named: Any) -> int:
+    return int(2 * x[0] * x[1] * weight[0])
 
 
 def forward_attention(query: Any, key: Any, value: Any, *rest: Any, **named: Any) -> int:

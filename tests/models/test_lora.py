@@ -65,7 +65,9 @@ def test_by_hand() -> None:
 
 def test_as_peft_in_value_and_gradient() -> None:
     for ours, theirs in zip(outcome(adapted(True)), outcome(adapted(False)), strict=True):
-        torch.testing.assert_close(ours, theirs)
+        # Sums in another order: of the largest number, not of those that all but cancel.
+        largest = float(theirs.detach().abs().max())
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6 * largest)
 
 
 def test_as_peft_under_autocast_in_its_precision() -> None:

@@ -7,7 +7,7 @@ from haiga.models import adapters
 from haiga.models.embeddings import tower_features
 from haiga.models.fit import pixels
 from haiga.models.generate import generate
-from haiga.models.sample import Prompts, sample
+from haiga.models.sample import Prompts, drawn, sample
 from haiga.records import IMAGE, user
 
 PICTURE = Image.new("RGB", (60, 30), "red")
@@ -58,7 +58,7 @@ def test_under_an_adapter_too(tiny_vlm, prompts, speaking):
 
 
 def test_tokens_come_as_often_as_the_model_says(tiny_vlm, prompts):
-    drawn = sample(
+    answers = sample(
         tiny_vlm,
         prompts,
         number=4000,
@@ -72,7 +72,9 @@ def test_tokens_come_as_often_as_the_model_says(tiny_vlm, prompts):
     logits[tiny_vlm.image_token_id] = -torch.inf
     logits[len(tiny_vlm.tokenizer) :] = -torch.inf
     expected = logits.softmax(-1)
-    found = torch.bincount(torch.tensor([row[0] for row in drawn[:4000]]), minlength=len(expected))
+    found = torch.bincount(
+        torch.tensor([row[0] for row in answers[:4000]]), minlength=len(expected)
+    )
     # Four standard deviations of a binomial count, for every token.
     spread = (4000 * expected * (1 - expected)).sqrt()
     assert ((found - 4000 * expected).abs() <= 4 * spread + 1).all()
@@ -92,25 +94,40 @@ def test_the_picture_place_is_never_drawn(tiny_vlm, prompts):
     assert tiny_vlm.image_token_id not in {token for row in rows for token in row}
 
 
+def test_a_draw_is_where_the_random_number_falls(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda *size, **how: torch.tensor([[0.0], [0.49], [0.5]]))
+    shares = torch.tensor([[0.0, 0.25, 0.25, 0.5], [0.5, 0.0, 0.5, 0.0], [0.0, 1.0, 0.0, 1.0]])
+    # The shares of a row need not add up to 1: half of 2 is where its last one begins.
+    assert drawn(shares).tolist() == [[1], [0], [3]]
+
+
+def test_what_has_no_share_is_never_drawn():
+    shares = torch.zeros(20_000, 6)
+    shares[:, [1, 4]] = torch.tensor([0.2, 0.8])
+    found = drawn(shares, torch.Generator().manual_seed(0)).flatten().bincount(minlength=6) / 20_000
+    assert found[[0, 2, 3, 5]].tolist() == [0.0] * 4
+    assert found[4] == pytest.approx(0.8, abs=4 * (0.16 / 20_000) ** 0.5)
+
+
 def test_the_same_seed_draws_the_same(tiny_vlm, prompts):
-    def drawn(seed):
+    def answers(seed):
         generator = torch.Generator().manual_seed(seed)
         return sample(tiny_vlm, prompts, number=4, max_new_tokens=8, generator=generator)
 
-    assert drawn(3) == drawn(3) != drawn(4)
+    assert answers(3) == answers(3) != answers(4)
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_side_by_side_each_sees_the_prompt_and_its_own(tiny_vlm, prompts, attention, monkeypatch):
     tiny_vlm.model.set_attn_implementation(attention)
 
-    def drawn():
+    def answers():
         generator = torch.Generator().manual_seed(2)
         return sample(tiny_vlm, prompts, number=4, max_new_tokens=12, generator=generator)
 
-    together = drawn()
+    together = answers()
     monkeypatch.setattr("haiga.models.sample.why_unshared", lambda model: "for the test")
-    assert drawn() == together
+    assert answers() == together
     assert len(set(together)) == len(together)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from haiga.models import products
 
 
 def target_logps(
@@ -48,14 +49,14 @@ class _FrozenHead(torch.autograd.Function):
     ) -> Tensor:
         slopes, logps = [], []
         for rows, wanted in zip(hidden.split(chunk), targets.split(chunk), strict=True):
-            logits = F.linear(rows, weight, bias)
+            logits = products.linear(rows, weight, bias)
             scores = logits.float()
             total = scores.logsumexp(-1, keepdim=True)
             logps.append((scores.gather(1, wanted[:, None]) - total)[:, 0])
             if ctx.needs_input_grad[0]:
                 slope = scores.sub_(total).exp_().neg_()
                 slope.scatter_add_(1, wanted[:, None], slope.new_ones(len(wanted), 1))
-                slopes.append((slope.to(logits.dtype) @ weight).to(hidden.dtype))
+                slopes.append(products.linear(slope.to(logits.dtype), weight.T).to(hidden.dtype))
         if slopes:
             ctx.save_for_backward(torch.cat(slopes))
         return torch.cat(logps) if logps else hidden.new_zeros(0, dtype=torch.float32)

@@ -3,7 +3,8 @@
 PEFT computes the low-rank part beside the frozen one, scales it and adds it, and autograd does the
 same backwards: five passes over arrays as large as the layer's output, which bound a step on wide
 layers. Here both parts are added inside matrix products, as Unsloth does it by hand for its
-families, and the input is cast once. The adapter itself is PEFT's, on disk and in memory.
+families, and the input is cast once. The adapter itself is PEFT's, on disk and in memory. The large
+product is made by whichever library is fast (`models.products`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from peft.tuners import lora
 from torch import Tensor, nn
+
+from haiga.models import products
 
 
 class Linear(lora.Linear):
@@ -23,6 +25,8 @@ class Linear(lora.Linear):
     def forward(
         self, x: Float[Tensor, "... I"], *args: Any, **named: Any
     ) -> Float[Tensor, "... O"]:
+        if self.disable_adapters and not (args or named or self.merged):
+            return products.apply(self.base_layer, x)
         if args or named or not self._is_plain():
             return super().forward(x, *args, **named)
         name, kind = self.active_adapters[0], x.device.type
@@ -58,7 +62,7 @@ class _Product(torch.autograd.Function):
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
         low = rows @ a.T
-        out = F.linear(rows, weight, bias).addmm_(low, b.T, alpha=scale)
+        out = products.linear(rows, weight, bias).addmm_(low, b.T, alpha=scale)
         ctx.save_for_backward(rows, low, weight, a, b)
         ctx.scale, ctx.shape = scale, x.shape
         return out.view(*x.shape[:-1], -1)
@@ -68,5 +72,7 @@ class _Product(torch.autograd.Function):
         rows, low, weight, a, b = ctx.saved_tensors
         grad = grads[0].reshape(-1, weight.shape[0])
         up = (grad @ b).mul_(ctx.scale)
-        of_x = (grad @ weight).addmm_(up, a).view(ctx.shape) if ctx.needs_input_grad[0] else None
+        of_x = None
+        if ctx.needs_input_grad[0]:
+            of_x = products.linear(grad, weight.T).addmm_(up, a).view(ctx.shape)
         return of_x, None, up.T @ rows, (grad.T @ low).mul_(ctx.scale), None, None

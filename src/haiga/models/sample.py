@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from haiga.errors import ModelError
+from haiga.models import products
 from haiga.models.assemble import Vlm
 from haiga.models.branches import as_attended, why_unshared
 from haiga.models.embeddings import base_of, body_of, choose, enter, together
@@ -118,9 +119,24 @@ def _choice(vlm: Vlm, temperature: float, top_p: float, generator: torch.Generat
         scores = warp(None, logits.float())  # type: ignore[arg-type]
         if temperature == 0:
             return scores.argmax(-1, keepdim=True)
-        return torch.multinomial(scores.softmax(-1), 1, generator=generator)
+        return drawn(scores.softmax(-1), generator)
 
     return choose
+
+
+def drawn(
+    shares: Float[Tensor, "S V"], generator: torch.Generator | None = None
+) -> Int[Tensor, "S 1"]:
+    """A token of each row, as likely as its share; one whose share is 0 is never drawn.
+
+    By the inverse of the distribution function, which takes one random number a row:
+    `torch.multinomial` draws one for every word of the vocabulary, longer than the model needs to
+    think of the next token.
+    """
+    apple = shares.device.type == "mps"  # has no float64
+    upto = shares.cumsum(-1, dtype=torch.float32 if apple else torch.float64)
+    at = torch.rand(len(shares), 1, dtype=upto.dtype, device=upto.device, generator=generator)
+    return torch.searchsorted(upto, at * upto[:, -1:], right=True)
 
 
 def _decode(
@@ -149,7 +165,9 @@ def _decode(
     }
     mask = mask.repeat_interleave(number // side, 0)
     at = positions[:, -1:].repeat_interleave(number // side, 0).expand(-1, side)
-    token = choose(head(output.last_hidden_state[:, -1]).repeat_interleave(number, 0))
+    token = choose(
+        products.apply(head, output.last_hidden_state[:, -1]).repeat_interleave(number, 0)
+    )
     ends = torch.tensor(sorted(ends_of(vlm)), device=token.device)
     written, over = [token], torch.isin(token, ends)
     while len(written) < new and not bool(over.all()):
@@ -162,7 +180,7 @@ def _decode(
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        token = choose(head(hidden.flatten(0, 1)))
+        token = choose(products.apply(head, hidden.flatten(0, 1)))
         written.append(token)
         over = over | torch.isin(token, ends)
     return [_until(row, set(ends.tolist())) for row in torch.cat(written, 1).tolist()]
