@@ -86,7 +86,7 @@ class Supervised:
     def _begin(self) -> None:
         if self._stopped:
             raise HaigaError("Measuring was stopped.")
-        command = [sys.executable, "-P", "-m", f"{__package__}.worker"]
+        command = [sys.executable, "-P", "-c", f"from {__package__} import worker; worker.main()"]
         source = str(Path(__file__).parents[3])  # haiga itself may stand on the parent's path alone
         paths = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
         env = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}

@@ -1,8 +1,8 @@
-"""The process in which pictures are decoded: `python -m haiga.curation.engines.worker`.
+"""The process in which pictures are decoded; `supervised` begins it.
 
 A decoder is C that reads bytes from anywhere; it may crash or never end, and then takes its process
-with it. This process holds nothing that could be lost. It speaks with `supervised`, over pipes:
-first what to measure with, then lists of ids, for each of which one answer goes back.
+with it. This process holds nothing that could be lost. Over its pipes comes first what to measure
+with, then lists of ids, for each of which one answer goes back.
 """
 
 from __future__ import annotations
@@ -65,6 +65,3 @@ def attempt(function: Any, files: PictureFiles, id: str) -> tuple[str, Any]:
     except Exception as error:  # one strange picture must not cost the others
         return RAISED, f"Measuring failed with {type(error).__name__}: {error}."
 
-
-if __name__ == "__main__":
-    main()
