@@ -1,15 +1,15 @@
-"""`haiga curate` on a folder of mixed files with planted faults: time, memory, and what it says of each.
+"""`haiga curate` on a folder of mixed files with planted faults: time, memory, what it finds.
 
     python benchmarks/curation_run.py --files 5000
     python benchmarks/curation_run.py --files 100000 --side 64
 
-The folder is made first: noise that no other file comes near, four fifths JPEG and the rest PNG, WebP, GIF,
-TIFF, 16 bits, CMYK and palettes, each with a caption beside it; one file in eight is spoilt in one of the ways of
-`FAULTS`. Then `haiga curate` runs three times on a fresh run's folder: everything, with one threshold
-changed, and with a hundred more files.
+The folder is made first: noise that no other file comes near, mostly JPEG and else PNG, WebP, GIF,
+TIFF, 16 bits, CMYK, palettes, with a caption beside each; one file in eight is spoilt in one of the
+ways of `FAULTS`. Then `haiga curate` runs three times: on everything, with one threshold changed,
+and with a hundred files more.
 
-Seconds are of the wall, with what the process and its workers computed beside them; memory is what all
-of them together hold (VmRSS, looked at four times a second), and the most that the main one held (VmHWM).
+Seconds are of the wall, with those that the process and its workers computed beside them; memory is
+what all of them hold together (VmRSS, four times a second), and the main one's most (VmHWM).
 """
 
 from __future__ import annotations
@@ -233,6 +233,7 @@ def main() -> None:
     shutil.rmtree(home, ignore_errors=True)
     pictures, bombs = home / "pictures", bomb()
     truth = {f"{at:07d}": write(pictures, at, given.side, bombs) for at in range(given.files)}
+    os.sync()
     size = sum(path.stat().st_size for path in pictures.rglob("*") if path.is_file())
     print(f"{given.files:,} files, {size / 1e6:,.0f} MB; one in {SHARE} is spoilt\n", flush=True)
     recipe = home / "recipe.toml"
@@ -244,6 +245,7 @@ def main() -> None:
     say("one threshold changed", curate([*words, *less]))
     for at in range(given.files, given.files + 100):
         truth[f"{at:07d}"] = write(pictures, at, given.side, bombs)
+    (home / "runs/mixed/data/00_raw/manifest.json").unlink()  # look at the folder again
     say("100 files more", curate([*words, *less]))
     print(f"\n{first.said}")
     table(home / "runs" / "mixed", truth)

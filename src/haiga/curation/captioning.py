@@ -44,7 +44,7 @@ def caption(
     parents = {"01_filtered": filtered.fingerprint()}
     if target.is_complete("02_captioned", options, parents):
         return
-    rows = list(filtered.rows())
+    rows = filtered.rows()
     files = PictureFiles(filtered.path.parent / "00_raw")
     tally = _Tally()
 

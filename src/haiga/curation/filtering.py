@@ -48,7 +48,7 @@ def filter_rows(
     parents = {"00_raw": raw.fingerprint()}
     if target.is_complete("01_filtered", options, parents):
         return
-    rows = list(raw.rows())
+    rows = raw.rows()
 
     ids = list(dict.fromkeys(id_ for row in rows for id_ in row["pictures"]))
     total, done = len(ids) * len(rules.looks), 0
@@ -101,22 +101,27 @@ def _verdicts(
     rules: Rules,
 ) -> list[dict[str, str]]:
     """For each row why it must go ("reason"), or the "cluster" that it belongs to."""
-    verdicts = [{"cluster": row["id"]} for row in rows]
-    standing = []
+    verdicts = []
+    # Of the rows that stand; a row itself is read with its shard, and these go criss-cross.
+    standing: list[tuple[int, str, list[str], bool]] = []
+    hashes = []
     for at, row in enumerate(rows):
-        if reason := pictures.fault([values[id_] for id_ in row["pictures"]], rules.pictures):
+        verdicts.append({"cluster": row["id"]})
+        measured = [values[id_] for id_ in row["pictures"]]
+        if reason := pictures.fault(measured, rules.pictures):
             verdicts[at] = {"reason": reason}
-        elif row["pictures"]:
-            standing.append(at)
-    hashes = [[values[id_]["phash"] for id_ in rows[at]["pictures"]] for at in standing]
+        elif measured:
+            standing.append((at, row["id"], row["pictures"], bool(row.get("conversation"))))
+            hashes.append([each["phash"] for each in measured])
     twins, clusters = duplicates.find(hashes, rules.hamming)
-    for at, twin, cluster in zip(standing, twins, clusters, strict=True):
-        verdicts[at] = {"cluster": rows[standing[cluster]]["id"]}
-        if twin >= 0 and not rows[at].get("conversation"):
-            other = rows[standing[twin]]
-            same = rows[at]["pictures"] == other["pictures"]
+    for (at, _, shown, asks), twin, cluster in zip(standing, twins, clusters, strict=True):
+        verdicts[at] = {"cluster": standing[cluster][1]}
+        if twin >= 0 and not asks:
+            _, id_, others, _ = standing[twin]
             reason = (
-                "same file as another" if same else f"near-duplicate (Hamming <= {rules.hamming})"
+                "same file as another"
+                if shown == others
+                else f"near-duplicate (Hamming <= {rules.hamming})"
             )
-            verdicts[at] = {"reason": reason, "duplicate_of": other["id"]}
+            verdicts[at] = {"reason": reason, "duplicate_of": id_}
     return verdicts

@@ -88,7 +88,7 @@ def check_captions(
     parents = {"02_captioned": captioned.fingerprint()}
     if target.is_complete("03_quality_checked", options, parents):
         return
-    rows = list(captioned.rows())
+    rows = captioned.rows()
     rules = {**{traces_of(task): own for task, own in rules.items()}, **rules}
 
     def pairs() -> Iterator[tuple[Row, list[Row]]]:
@@ -137,7 +137,7 @@ def finalise(
     parents = {"03_quality_checked": checked.fingerprint()}
     if target.is_complete("04_final", options, parents):
         return
-    rows = list(checked.rows())
+    rows = checked.rows()
     where = split([row["cluster"] for row in rows], sizes, seed)
     groups: dict[str, list[Group]] = {name: [] for name in ("train", *sizes)}
     for row, name in zip(rows, where, strict=True):

@@ -25,6 +25,7 @@ import pyarrow as pa
 from haiga.errors import StoreError
 from haiga.store.files import read_json, sweep, write_json, write_table
 from haiga.store.manifest import Manifest, matches, plan, read_manifest, require_manifest
+from haiga.store.rows import Rows
 from haiga.store.tables import Row, open_parquet, read_rows, unify, write_rows
 
 
@@ -94,21 +95,21 @@ class Folder:
         complete = matches(self.path, wanted, self.rebuild)
         return Writer(self.path, wanted, schema, complete)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows that were kept, in order.
+    def rows(self) -> Rows:
+        """The rows that were kept, in order, read from disk as they are asked for.
 
         Raises:
             StoreError: the folder is not complete, or a shard of it is gone.
         """
         kept = require_manifest(self.path).counts["kept"]
         paths = _shards(self.path / "shards")
-        found = sum(open_parquet(path).metadata.num_rows for path in paths)
-        if found != kept:
+        rows = Rows(paths)
+        if len(rows) != kept:
             raise StoreError(
                 f"{self.path} is damaged: its manifest counts {kept} rows and its shards hold "
-                f"{found}. Delete its manifest.json and run the stage again."
+                f"{len(rows)}. Delete its manifest.json and run the stage again."
             )
-        return read_rows(paths)
+        return rows
 
     def dropped(self) -> Iterator[dict[str, Any]]:
         """The rows that were not kept, in order, each with its "id" and "reason".

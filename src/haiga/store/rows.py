@@ -1,4 +1,4 @@
-"""The rows of a stage folder, read a shard at a time, as often and in the order that is asked for."""
+"""The rows of a stage folder, read a shard at a time, in any order and as often as is asked."""
 
 from __future__ import annotations
 

@@ -64,4 +64,3 @@ def attempt(function: Any, files: PictureFiles, id: str) -> tuple[str, Any]:
         return MEASURED, function(data)
     except Exception as error:  # one strange picture must not cost the others
         return RAISED, f"Measuring failed with {type(error).__name__}: {error}."
-
