@@ -125,15 +125,20 @@ FAULTS = (*faults.FAULTS, "junk_caption", "no_caption", "empty_file", "no_pictur
 """What a file is spoilt by; those of the floating world, and what a folder adds."""
 
 
-def write(folder: Path, at: int, side: int, bombs: bytes) -> str:
-    """File number `at` with its caption; returns its fault, or its form."""
+def kind_of(at: int) -> str:
+    """What file number `at` is: its fault, or its form."""
+    if at % SHARE == SHARE - 1:
+        return FAULTS[at // SHARE % len(FAULTS)]
+    return list(FORMS)[at // 5 % len(FORMS)] if at % 5 == 0 else "jpeg"
+
+
+def write(folder: Path, at: int, side: int, bombs: bytes) -> None:
+    """File number `at` with its caption."""
     rng = np.random.default_rng(at)
-    fault = FAULTS[at // SHARE % len(FAULTS)] if at % SHARE == SHARE - 1 else ""
+    fault = kind_of(at)
     data, suffix = saved(picture(rng, side), "JPEG", quality=int(rng.integers(82, 94))), ".jpg"
-    form = "jpeg"
-    if not fault and at % 5 == 0:
-        form = list(FORMS)[at // 5 % len(FORMS)]
-        suffix, make = FORMS[form][0], FORMS[form][1]
+    if fault in FORMS:
+        suffix, make = FORMS[fault]
         data = make(picture(rng, side))
     if fault in ("near_duplicate", "copy"):  # of the file before it
         before = np.random.default_rng(at - 1)
@@ -151,7 +156,6 @@ def write(folder: Path, at: int, side: int, bombs: bytes) -> str:
         caption = f"IMG_{at:04d}.JPG"
     if fault != "no_caption":
         name.with_suffix(".txt").write_text(caption)
-    return fault or form
 
 
 class Measured(NamedTuple):
@@ -230,10 +234,12 @@ def main() -> None:
     parser.add_argument("--workdir", type=Path, default=Path("runs/curation"))
     given = parser.parse_args()
     home = given.workdir / f"{given.files}x{given.side}"
-    shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(home / "runs", ignore_errors=True)
     pictures, bombs = home / "pictures", bomb()
-    truth = {f"{at:07d}": write(pictures, at, given.side, bombs) for at in range(given.files)}
-    os.sync()
+    if not pictures.exists():
+        for at in range(given.files):
+            write(pictures, at, given.side, bombs)
+    truth = {f"{at:07d}": kind_of(at) for at in range(given.files + 100)}
     size = sum(path.stat().st_size for path in pictures.rglob("*") if path.is_file())
     print(f"{given.files:,} files, {size / 1e6:,.0f} MB; one in {SHARE} is spoilt\n", flush=True)
     recipe = home / "recipe.toml"
@@ -244,7 +250,7 @@ def main() -> None:
     less = ["--set", f"curate.pictures.0.minimum={given.side // 2 - 8}", "--rebuild"]
     say("one threshold changed", curate([*words, *less]))
     for at in range(given.files, given.files + 100):
-        truth[f"{at:07d}"] = write(pictures, at, given.side, bombs)
+        write(pictures, at, given.side, bombs)
     (home / "runs/mixed/data/00_raw/manifest.json").unlink()  # look at the folder again
     say("100 files more", curate([*words, *less]))
     print(f"\n{first.said}")

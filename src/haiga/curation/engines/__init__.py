@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from haiga.curation.engines.cluster import ray
 from haiga.curation.engines.local import local
 from haiga.curation.engines.shards import Done, Engine, Shard, measure_shard
 
-ENGINES: dict[str, Callable[..., Iterator[Done]]] = {"local": local}
+ENGINES: dict[str, Callable[..., Iterator[Done]]] = {"local": local, "ray": ray}
 """Name -> `(shards, *, options)`: what became of each shard, in their order."""
 
 __all__ = ["ENGINES", "Done", "Engine", "Shard", "measure_shard"]

@@ -105,7 +105,7 @@ class Supervised:
             self.end()
             raise HaigaError(
                 f"A process that measures pictures ended before it began: {error}. What it said "
-                "stands above. Where memory is short, use fewer: engine.workers = 1."
+                "stands above, or in the log of its machine. Where memory is short, use fewer."
             ) from error
 
     def _answer(self, seconds: float) -> Any:
