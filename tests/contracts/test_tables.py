@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from haiga.curation import captions, pictures
+from haiga.curation.balance import METHODS
+from haiga.curation.concepts import CONCEPTS
 from haiga.curation.engines import ENGINES
 from haiga.evaluation.benchmarks import BENCHMARKS
 from haiga.evaluation.checks import CHECKS
@@ -32,6 +34,7 @@ FUNCTIONS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "OBJECTIVES": {name: each.function for name, each in OBJECTIVES.items()},
     "pictures.RULES": pictures.RULES,
     "captions.RULES": captions.RULES,
+    "CONCEPTS": CONCEPTS,
     "REWARDS": REWARDS,
     "COLUMNS": COLUMNS,
     "PARTS": PARTS,
@@ -41,6 +44,7 @@ FUNCTIONS: dict[str, Mapping[str, Callable[..., Any]]] = {
 TABLES: dict[str, Mapping[str, Any]] = {
     **FUNCTIONS,
     "CONDITIONS": CONDITIONS,
+    "balance.METHODS": METHODS,
     "CHECKS": CHECKS,
     "DESIGNS": DESIGNS,
     "FAMILIES": FAMILIES,

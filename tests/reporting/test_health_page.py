@@ -58,6 +58,7 @@ FOUND = {
     "stages": [STAGE, FILTERED],
     "set_aside": {"01_filtered": {"the source's caption: boilerplate": 1}},
     "similarity": {},
+    "balance": {},
     "review": {"waiting": 0, "accepted": 0, "rejected": 0},
 }
 
@@ -96,6 +97,15 @@ def test_nothing_is_fetched_and_no_text_is_markup():
     assert "&lt;b&gt;a boat&lt;/b&gt;" in page
     assert "<b>a boat" not in page
     assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
+
+
+def test_a_cap_is_told_with_what_came_of_it():
+    balance = {"method": "expectation", "cap": 10, "rows": 50, "kept": 20, "without_concept": 1,
+               "concepts": 9, "above_cap_before": 1, "above_cap_after": 1, "worst": 1.2,
+               "median": 1.2, "head": [["boat", 30, 12, 1.2]]}  # fmt: skip
+    page = render(FOUND | {"balance": balance}, GALLERY)
+    assert "20 of 50 rows" in page
+    assert "<td>boat</td><td>30</td><td>12</td><td>1.20</td>" in page
 
 
 def test_an_empty_set_is_a_page_too():

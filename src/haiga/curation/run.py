@@ -132,17 +132,31 @@ def finalise(
     *,
     sizes: Mapping[str, int],
     seed: int,
+    balance: Callable[[Sequence[Row]], Mapping[str, str]] | None = None,
 ) -> None:
-    """04_final: groups, split by cluster, with their pictures inside."""
+    """04_final: groups, split by cluster, with their pictures inside.
+
+    `balance` gives the rows of the training split that are too many, each with the reason. What is
+    held out stays as it came, so that scores before and after are scores of the same.
+    """
     parents = {"03_quality_checked": checked.fingerprint()}
     if target.is_complete("04_final", options, parents):
         return
     rows = checked.rows()
     where = split([row["cluster"] for row in rows], sizes, seed)
+    train = [row for row, name in zip(rows, where, strict=True) if name == "train"]
+    out = balance(train) if balance is not None else {}
     groups: dict[str, list[Group]] = {name: [] for name in ("train", *sizes)}
     for row, name in zip(rows, where, strict=True):
-        groups[name].extend(groups_of(row, seed))
+        if row["id"] not in out:
+            groups[name].extend(groups_of(row, seed))
     files = PictureFiles(checked.path.parent / "00_raw")
     write_final(
-        target.path, groups, files, options=options, parents=parents, rebuild=target.rebuild
+        target.path,
+        groups,
+        files,
+        options=options,
+        parents=parents,
+        dropped=[{**row, "reason": out[row["id"]]} for row in train if row["id"] in out],
+        rebuild=target.rebuild,
     )

@@ -17,7 +17,7 @@ from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS, Item
 from haiga.objectives import OBJECTIVES, Objective, needs
 from haiga.objectives.bind import bind_objective
-from haiga.pipeline import gating, judging, teaching
+from haiga.pipeline import balancing, gating, judging, teaching
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.pipeline.writers import writers
 from haiga.recipe.bind import bind, options
@@ -103,6 +103,8 @@ def _data_faults(recipe: Recipe) -> Iterator[str | None]:
         unbound = [_bound(TEACHERS, writer.component, writer.path) for writer in asked]
         yield from unbound if any(unbound) else teaching.faults(recipe.teach, recipe)
     yield _bound(ENGINES, recipe.engine, "engine")
+    if recipe.curate.balance is not None:
+        yield from balancing.faults(recipe.curate.balance)
     if recipe.curate.similarity is not None:
         yield from gating.faults(recipe.curate.similarity)
     for at, rule in enumerate(recipe.curate.pictures):

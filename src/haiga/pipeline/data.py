@@ -11,12 +11,12 @@ from haiga.curation import run as curation
 from haiga.curation.engines import ENGINES
 from haiga.curation.filtering import Rules, filter_rows
 from haiga.errors import RecipeError
-from haiga.pipeline import gating, tables
+from haiga.pipeline import balancing, gating, tables
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import cost, teach
 from haiga.recipe.bind import bind
 
-LATER = {"texts", "similarity"}
+LATER = {"texts", "similarity", "balance"}
 """What of [curate] 01_filtered does not depend on."""
 
 
@@ -112,9 +112,10 @@ def finish(run: Run) -> None:
     curation.finalise(
         checked,
         run.data("04_final"),
-        {"sizes": sizes, "seed": seed},
+        {"sizes": sizes, "seed": seed, **balancing.options(run)},
         sizes=sizes,
         seed=seed,
+        balance=balancing.balance(run),
     )
 
 

@@ -76,13 +76,17 @@ def _named(section: Similarity) -> dict[str, str]:
     return {f"towers.{language}": name for language, name in section.towers.items()}
 
 
-def _judged(run: Run, section: Similarity, rules: Rules, pairs: Pairs) -> Sort:
+def encoders(run: Run) -> Callable[[str], Encoder]:
+    """Opens a dual encoder by its name in the recipe, each once; the run keeps what it sees."""
     from haiga.curation.embeddings import Encoder  # torch
-    from haiga.curation.gate import Gate, judge
 
-    @cache
-    def opened(name: str) -> Encoder:
-        return Encoder(name, checkpoint(name), run.folder / "features")
+    return cache(lambda name: Encoder(name, checkpoint(name), run.folder / "features"))
+
+
+def _judged(run: Run, section: Similarity, rules: Rules, pairs: Pairs) -> Sort:
+    from haiga.curation.gate import Gate, judge  # torch
+
+    opened = encoders(run)
 
     data = run.folder / "data"
     judged = judge(

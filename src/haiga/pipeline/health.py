@@ -11,7 +11,7 @@ from typing import Any, Final
 from haiga import store
 from haiga.curation import review
 from haiga.curation.health import Counts, summary
-from haiga.pipeline import gating
+from haiga.pipeline import balancing, gating
 from haiga.pipeline.run import DATA, Run
 from haiga.store.files import read_json, write_json
 
@@ -66,6 +66,7 @@ def _counted(run: Run) -> dict[str, Any]:
         "stages": [_stage(run, name) for name in DATA],
         "set_aside": _set_aside(run),
         "similarity": read_json(run.data(gating.STAGE).path / gating.FACTS) or {},
+        "balance": balancing.facts(run),
         "review": _reviewed(run),
     }
 

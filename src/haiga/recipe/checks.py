@@ -179,7 +179,8 @@ def _made(recipe: Mapping[str, Any]) -> list[str]:
 def _asked(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Path and name of every task that some section asks for, or has rules for."""
     sections = {"teach": recipe.get("teach"), "evaluate": recipe.get("evaluate")}
-    sections["curate.similarity"] = _table(recipe.get("curate")).get("similarity")
+    for name in ("similarity", "balance"):
+        sections[f"curate.{name}"] = _table(recipe.get("curate")).get(name)
     for name, stage in _table(recipe.get("stage")).items():
         sections[f"stage.{name}"] = stage
     for path, section in sections.items():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from haiga.recipe.section import Section
-from haiga.recipe.values import Bound, Components, SomeWords, Word
+from haiga.recipe.values import Bound, Component, Components, Count, SomeWords, Word
 
 
 class Similarity(Section):
@@ -24,6 +24,21 @@ class Similarity(Section):
     """Whose texts mean to say what is to be seen; a poem need not."""
 
 
+class Balance(Section):
+    """How often a concept may be learned from; the training split alone is thinned."""
+
+    concepts: Component = {"name": "terms"}
+    """What a row is about: entries of a list, terms of its texts, clusters of its pictures."""
+    cap: Count
+    """How many rows a concept may have."""
+    method: Literal["expectation", "strict"] = "expectation"
+    """MetaCLIP's sampling, which keeps more and ends above the cap; or never above it."""
+    unmatched: Literal["keep", "drop"] = "keep"
+    """What becomes of rows without any concept; MetaCLIP drops them."""
+    tasks: SomeWords = ("describe",)
+    """Whose texts are read for concepts."""
+
+
 class Curate(Section):
     """Which pictures and which texts stay; each rule is a component."""
 
@@ -36,3 +51,5 @@ class Curate(Section):
     """Task -> rules for the texts that a teacher wrote for it."""
     similarity: Similarity | None = None
     """None: no text is compared with its picture."""
+    balance: Balance | None = None
+    """None: what came through is learned from as often as it comes."""
