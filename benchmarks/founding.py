@@ -116,6 +116,7 @@ def sections(home: Path, dtype: str, options: argparse.Namespace) -> dict[str, A
     raw["model"] |= {"dtype": dtype}
     raw["evaluate"] = {"conditions": ["full", "blind"], "max_new_tokens": 32, "batch": 32}
     stages = raw["stage"]
+    stages["sft"]["tasks"] = ["haiku"]  # the poet criticises nothing
     if torch.cuda.is_available():
         stages["qlora"] = copy.deepcopy(stages["sft"]) | {"optimiser": "paged_adamw"}
         stages["qlora"]["adapter"]["quantised"] = {}

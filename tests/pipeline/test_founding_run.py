@@ -1,50 +1,32 @@
-"""The founding recipe from end to end: a museum that throttles, a teacher that is paid, kills.
+"""The founding recipes from end to end: a museum that throttles, a teacher that is paid, kills.
 
-The museum and the teacher are servers on loopback, and two tiny random models stand for SigLIP and
-Qwen; all else is the recipe as it is shipped, in smaller numbers.
+    python -m pytest -m slow tests/pipeline/test_founding_run.py
+
+has them with 300 objects, 15 of which are held out.
 """
 
-import itertools
 import json
 import signal
 import subprocess
 import sys
-import threading
 import time
-from importlib import import_module
-from pathlib import Path
 
 import pytest
 
-import tiny
+import founding
+from desks import open_desk
 from haiga import events
 from haiga.cli import main
 from haiga.curation import captioning
 from haiga.curation import run as curation
 from haiga.store import Folder, read_groups
+from haiga.teachers.bulk import fetch
 from haiga.text.haiku import form
-from loopback import send, serving
-from made import picture
-from museum import PRINT, Museum, block, send_json, table_of, told
-from providers import KEY, claude, fault, served
+from providers import KEY, served
 
-RECIPES = Path(__file__).parents[2] / "recipes"
-OBJECTS = 40
-SIDE = 240
-FIRST = (
-    "rain on the old bridge",
-    "snow over the town",
-    "one crane by the reeds",
-    "the ferry at dusk",
-)
-SECOND = (
-    "a woman shelters from rain",
-    "the boatman leans on his pole",
-    "lanterns tremble on the wave",
-)
-THIRD = ("the road bends away", "a bell far away", "the moon climbs the pines")
-POEMS = ["\n".join(lines) for lines in itertools.product(FIRST, SECOND, THIRD)]
-PRICES = {"claude-haiku-5-5": (0.10, 0.50), "claude-sonnet-5-5": (2.0, 10.0)}
+OBJECTS = 32
+LOST = 5
+"""Objects that cannot be used: three are not to be had, one is small, one a copy."""
 PROGRAM = """
 import sys
 from importlib import import_module
@@ -59,92 +41,15 @@ sys.exit(main())
 """The command line, with the museum on loopback, and shards of which there are several."""
 
 
-class Claude:
-    """A teacher that counts what it is owed."""
-
-    def __init__(self, delay=0.0):
-        self.delay = delay
-        self.owed = []
-        self._lock = threading.Lock()
-
-    def __call__(self, number, body):
-        with self._lock:
-            if number == 5:
-                return fault(529, "overloaded_error", "Overloaded", retry_after="0.01")
-            tokens = (900 + number, 30 + number % 7)
-            prices = PRICES[body["model"]]
-            self.owed.append(sum(t * p for t, p in zip(tokens, prices, strict=True)) / 1e6)
-        if number == 9:
-            reply = claude("", "refusal", tokens)
-        elif "You describe" in body["system"]:
-            reply = claude(f"A woman stands by bridge number {number} in the rain.", tokens=tokens)
-        else:
-            poem = POEMS[number % len(POEMS)] if number % 11 else "no poem\nof any form"
-            reply = claude(poem, tokens=tokens)
-        reply.delay = self.delay
-        return reply
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+    monkeypatch.setattr(fetch, "FIRST", 0.01)
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Tiny models, and a table in which one row of two is a print."""
-    folder = tmp_path_factory.mktemp("founding")
-    tiny.tiny_tower(folder / "tower")
-    tiny.tiny_language_model(folder / "language")
-    other = {**PRINT, "Medium": "Lithograph"}
-    rows = [
-        {**each, "Object ID": str(n + place)}
-        for n in range(OBJECTS)
-        for place, each in ((0, PRINT), (1000, other))
-    ]
-    table_of(folder / "MetObjects.csv", rows)
-    return folder
-
-
-@pytest.fixture
-def museum(monkeypatch):
-    """It blocks whoever comes the twelfth time, and has what a museum has."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with serving() as server:
-        room = import_module("haiga.sources.met")
-        monkeypatch.setattr(room, "API", f"{server.url}/v1/objects")
-        monkeypatch.setattr(room, "BLOCKED", 0.05)
-        made = Museum(server, OBJECTS, SIDE)
-        routes = server.routes
-        for n in (12, 24, 36):
-            answer = told(server.url, n)
-            routes[f"/v1/objects/{n}"] = lambda h, t, answer=answer: (
-                send_json(h, answer) if t > 1 else block(h)
-            )
-        made.object(3, primaryImage="", primaryImageSmall="")
-        routes["/v1/objects/4"] = lambda h, t: send_json(h, {"message": "ObjectID not found"}, 404)
-        del routes["/web-large/5.jpg"]
-        small, twin = picture(6, "JPEG", 100), picture(8, "JPEG", SIDE)
-        routes["/web-large/6.jpg"] = lambda h, t: send(h, small)
-        routes["/web-large/7.jpg"] = lambda h, t: send(h, twin)
-        yield made
-
-
-def _words(home, language, provider, museum, *more):
-    """What is written behind `haiga run`: one --set for each thing that is not the real one."""
-    changes = [
-        f"source.data='{home}/MetObjects.csv'",
-        f"source.cache='{home}/{language}-met'",
-        "source.seconds=0.0",
-        f"model.tower='{home}/tower'",
-        f"model.language_model='{home}/language'",
-        f"teach.teacher.base_url='{provider.url}'",
-        "split.held_out=4",
-        "split.validation=3",
-        "evaluate.max_new_tokens=4",
-        *more,
-    ]
-    recipe = RECIPES / f"ukiyoe-haiku-{language}.toml"
-    return [str(recipe), *itertools.chain(*(("--set", each) for each in changes))]
-
-
-def _ledger(run):
-    return [bill["dollars"] for bill in events.read(run / "ledger.jsonl")]
+    return founding.prepare(tmp_path_factory.mktemp("founding"), OBJECTS)
 
 
 def _until(process, reached):
@@ -157,53 +62,61 @@ def _until(process, reached):
     assert process.wait() == -signal.SIGKILL
 
 
-def test_the_poems_are_in_form():
-    assert {form(poem, "en").verdict for poem in POEMS} == {"pass"}
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_poems_are_in_form(language):
+    verdicts = {form(poem, language).verdict for poem in founding.POEMS[language]}
+    assert verdicts == {"pass"}
 
 
-def test_from_the_museum_to_the_report_through_two_kills(home, museum, monkeypatch):
-    monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+def test_from_the_museum_to_the_report_through_two_kills(home, monkeypatch):
+    """The second in the middle of the teacher's critiques of its own poems."""
     monkeypatch.setattr(curation, "SHARD", 16)
     monkeypatch.setattr(captioning, "PAID_SHARD", 8)
-    teacher = Claude(delay=0.05)
-    api = f"{museum.url}/v1/objects"
+    teacher = founding.Claude("en", delay=0.05)
     run = home / "runs" / "ukiyoe-haiku-en"
-    with served(script=teacher) as provider:
-        words = ["run", *_words(home, "en", provider, museum), "--workdir", str(home / "runs")]
+    with founding.museum(OBJECTS, monkeypatch) as museum, served(script=teacher) as provider:
+        words = founding.words(
+            home,
+            "en",
+            f"teach.teacher.base_url='{provider.url}'",
+            "teach.teacher.pace={ at_once = 4 }",
+            "split.held_out=4",
+            "split.validation=3",
+        )
+        words = ["run", *words, "--workdir", str(home / "runs")]
 
         def begun():
-            return subprocess.Popen([sys.executable, "-c", PROGRAM, api, *words], cwd=home)
+            command = [sys.executable, "-c", PROGRAM, f"{museum.url}/v1/objects", *words]
+            return subprocess.Popen(command, cwd=home)
 
         _until(begun(), lambda: museum.served.count("/v1/objects/20"))
-        _until(begun(), lambda: len(provider.asked) > 60)
+        _until(begun(), lambda: teacher.kinds["revise"] > 3)
         time.sleep(0.2)  # the server ends what it was asked
-        owed, paid = sum(teacher.owed), _ledger(run)
+        owed, paid = sum(teacher.owed), founding.paid(run)
         in_flight = len(teacher.owed) - len(paid)
         assert 0 <= in_flight <= 4
         assert main(words) == 0
     # The last session's ledger is the bill, to the cent; the killed one's lacks what was in flight.
-    assert sum(_ledger(run)) - sum(paid) == pytest.approx(sum(teacher.owed) - owed)
-    assert len(teacher.owed) - len(_ledger(run)) == in_flight
-    _museum_was_asked_once(museum)
-    _funnel(run)
+    assert sum(founding.paid(run)) - sum(paid) == pytest.approx(sum(teacher.owed) - owed)
+    assert len(teacher.owed) - len(founding.paid(run)) == in_flight
+    _museum_was_asked_once(museum, OBJECTS)
+    _funnel(run, "en", OBJECTS)
     _stages(run)
-    assert KEY not in (run / "ledger.jsonl").read_text()
-    assert (run / "report.html").stat().st_size > 10_000
+    _audited(run)
+    _no_key_in(home)
 
 
-def _museum_was_asked_once(museum):
+def _museum_was_asked_once(museum, objects):
     """But for the blocked, and for what a kill had in flight."""
-    counts = [museum.served.count(f"/v1/objects/{n}") for n in range(OBJECTS)]
-    assert sum(counts) <= OBJECTS + 3 + 2
-    assert not any(museum.served.count(f"/v1/objects/{n}") for n in range(1000, 1000 + OBJECTS))
+    counts = [museum.served.count(f"/v1/objects/{n}") for n in range(objects)]
+    assert sum(counts) <= objects + objects // 12 + 1 + 2
+    assert not any(museum.served.count(f"/v1/objects/{n}") for n in range(1000, 1000 + objects))
 
 
-def _funnel(run):
+def _funnel(run, language, objects):
     data = run / "data"
-    reasons = {
-        name: Folder(data / name).manifest().reasons
-        for name in ("00_raw", "01_filtered", "02_captioned", "03_quality_checked")
-    }
+    folders = ("00_raw", "01_filtered", "02_captioned", "03_quality_checked")
+    reasons = {name: Folder(data / name).manifest().reasons for name in folders}
     assert reasons["00_raw"] == {
         "the museum shows no picture": 1,
         "not in the API (404)": 1,
@@ -214,20 +127,31 @@ def _funnel(run):
         "same file as another": 1,
     }
     assert reasons["02_captioned"] == reasons["03_quality_checked"] == {}
-    groups = {
-        split: read_groups(data / "04_final", split)
-        for split in ("train", "validation", "held_out")
-    }
+    splits = ("train", "validation", "held_out")
+    groups = {split: read_groups(data / "04_final", split) for split in splits}
     held = {group.pictures[0].id for group in groups["held_out"]}
-    assert len(held) == 4
     assert held.isdisjoint(group.pictures[0].id for group in groups["train"])
     every = [group for each in groups.values() for group in each]
-    assert {group.task for group in every} == {"describe", "haiku", "bare"}
+    assert len({group.pictures[0].id for group in every}) == objects - LOST
+    assert {group.task for group in every} == {"describe", "haiku", "bare", "haiku_critique"}
     assert all(
-        form(answer.text, "en").verdict == "pass"
+        form(answer.text, language).verdict == "pass"
         for group in every if group.task != "describe" for answer in group.answers
     )  # fmt: skip
     assert {group.meta["licence"] for group in every} == {"CC0 1.0"}
+    _traces([group for group in every if group.task == "haiku_critique"], language)
+
+
+def _traces(groups, language):
+    """Asked, drafted and doubted is the question; the faults and the better poem are learned."""
+    assert groups
+    for group in groups:
+        asked, draft, doubted = group.prompt
+        faults, again, better = group.answers[0].messages
+        assert (asked.images, draft.role, doubted.role) == (1, "assistant", "user")
+        assert founding.FAULTS[language]["missing"][0] in faults.text
+        assert again.role == "user"
+        assert better.text != draft.text
 
 
 def _stages(run):
@@ -242,3 +166,62 @@ def _stages(run):
     assert {"chosen_mean_logps", "rejected_mean_logps"} <= set(first["orpo"])
     # KTO's reference is SFT's own model, so that every reward begins at 0.
     assert first["kto"]["chosen_rewards"] == pytest.approx(0, abs=1e-2)
+    assert (run / "report.html").stat().st_size > 10_000
+
+
+def _audited(run):
+    found = json.loads((run / "audit.json").read_text())
+    assert set(found) == {"orpo", "kto"}
+    assert all(each["rejected"] == "bare" and each["verdict"] for each in found.values())
+
+
+def _no_key_in(home):
+    """Nor in what the museum's cache holds: the whole folder, read byte by byte."""
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert len(files) > 100
+    assert not [path for path in files if KEY.encode() in path.read_bytes()]
+
+
+def _in_batches(home, language, objects, monkeypatch, *more):
+    """A recipe as it stands: Claude in batches. Returns the run's folder."""
+    teacher = founding.Claude(language, share=0.5)
+    run = home / "runs" / f"ukiyoe-haiku-{language}"
+    with founding.museum(objects, monkeypatch) as museum, open_desk(teacher) as desk:
+        words = founding.words(home, language, f"teach.teacher.base_url='{desk.url}'", *more)
+        if language == "ja":
+            words += ["--set", f"teach.teachers.haiku.base_url='{desk.url}'"]
+        assert main(["run", *words, "--workdir", str(home / "runs")]) == 0
+    assert sum(founding.paid(run)) == pytest.approx(sum(teacher.owed))
+    assert len(founding.paid(run)) == len(teacher.owed)
+    assert {"poem", "critique", "revise", "describe"} == set(teacher.kinds)
+    _museum_was_asked_once(museum, objects)
+    _funnel(run, language, objects)
+    _stages(run)
+    _audited(run)
+    _no_key_in(home)
+    return run, teacher, desk
+
+
+def test_in_japanese_and_in_batches_with_two_teachers(tmp_path, monkeypatch):
+    objects = 18
+    founding.prepare(tmp_path, objects)
+    few = ["split.held_out=3", "split.validation=2", "evaluate.conditions=['full', 'blind', "
+           "'random_projector']"]  # fmt: skip
+    run, _, desk = _in_batches(tmp_path, "ja", objects, monkeypatch, *few)
+    # Texts, critiques and better texts of the one, texts of the other, and what was overloaded.
+    assert len(desk.batches) <= 5
+    by_model = {bill["model"] for bill in events.read(run / "ledger.jsonl")}
+    assert by_model == {"claude-haiku-5-5", "claude-sonnet-5-5"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_three_hundred_objects(tmp_path, monkeypatch, language):
+    objects = 300
+    founding.prepare(tmp_path, objects)
+    sizes = ["split.held_out=15", "split.validation=10"]
+    run, teacher, desk = _in_batches(tmp_path, language, objects, monkeypatch, *sizes)
+    held = {g.pictures[0].id for g in read_groups(run / "data" / "04_final", "held_out")}
+    assert len(held) == 15
+    calls, dollars = len(teacher.owed), sum(teacher.owed)
+    print(f"{language}: {calls} questions in {len(desk.batches)} batches, ${dollars:.4f}")
