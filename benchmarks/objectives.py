@@ -73,7 +73,7 @@ class Row:
 def main() -> None:
     options = arguments()
     made: list[Row] = []
-    for recipe in RECIPES:
+    for recipe in options.recipes:
         options.recipe = FOLDER / f"{recipe}.toml"
         runs = [opened(options, seed) for seed in options.seeds]
         if not options.read:
@@ -88,6 +88,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[42])
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=RECIPES, metavar="NAME")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="A.B=C")
     parser.add_argument("--workdir", type=Path, default=Path("runs"))
     parser.add_argument("--margin", type=float, default=0.04, help="of grounding")
