@@ -392,6 +392,89 @@ def test_realworldqa(tmp_path):
     }  # fmt: skip
 
 
+def annotated():
+    """As POPE's own input: which objects a segmentation found."""
+    objects = [
+        ["dog", "umbrella", "car"], ["dog", "car", "person"], ["dog", "umbrella", "person"],
+        ["cat", "car", "dog"], ["boat"], ["apple", "car", "dog"],
+    ]  # fmt: skip
+    return [{"image": f"{at}.png", "objects": held} for at, held in enumerate(objects)]
+
+
+def test_pope_built_asks_about_what_is_there_and_what_is_not(tmp_path, pope_folder):
+    path = lines(tmp_path / "objects.jsonl", [*annotated(), {"image": "0.png"}])
+    bench = opened(tmp_path, "pope_built", path=path, pictures=str(pope_folder))
+    assert bench.aside == {
+        "4.png": "fewer than 3 objects", "objects.jsonl:7": "it names no objects",
+    }  # fmt: skip
+    truth = {f"{at}.png": set(row["objects"]) for at, row in enumerate(annotated())}
+    for split in ("random", "popular", "adversarial"):
+        own = [item for item in bench.items if split in item.truth["categories"]]
+        assert len(own) == 5 * 6
+        assert [item.reference for item in own] == ["yes", "no"] * 15
+        for image in ("0.png", "1.png", "2.png", "3.png", "5.png"):
+            names = [
+                item.prompt[0].text.split("Is there a")[1].split(" in the")[0].lstrip("n ")
+                for item in own if f":{image}:" in item.id
+            ]  # fmt: skip
+            assert len(set(names)) == 6  # none is asked twice
+            assert set(names[::2]) == truth[image]
+            assert not set(names[1::2]) & truth[image]
+    texts = {item.prompt[0].text for item in bench.items}
+    assert any("Is there an umbrella in the image?" in text for text in texts)
+    # With 0.png's dog most often stands the car (in it), then person or umbrella: person is absent.
+    asked = [i.prompt[0].text for i in bench.items if i.id.startswith("adversarial:0.png")]
+    assert "a person" in asked[1]
+    again = opened(tmp_path, "pope_built", path=path, pictures=str(pope_folder))
+    assert again.version == bench.version
+
+
+def test_pope_built_without_names_enough(tmp_path, pope_folder):
+    path = lines(tmp_path / "objects.jsonl", annotated()[:1])
+    with pytest.raises(DataError, match=r"No picture of objects\.jsonl"):
+        opened(tmp_path, "pope_built", path=path, pictures=str(pope_folder))
+
+
+def chair_rows():
+    """As mscoco_chair."""
+    return [
+        {"question_id": "1", "image": "0.png", "gt_object": ["person", "dog"]},
+        {"question_id": "2", "image": "1.png", "gt_object": ["traffic light"]},
+        {"question_id": "3", "image": "2.png", "gt_object": []},
+        {"question_id": "4", "image": "2.png", "gt_object": ["unheard of"]},
+    ]
+
+
+def test_chair(tmp_path, pope_folder):
+    path = lines(tmp_path / "chair.jsonl", chair_rows())
+    bench = opened(tmp_path, "chair", path=path, pictures=str(pope_folder))
+    assert list(bench.aside.values()) == [
+        "it names no objects", "none of its objects is in the table of synonyms",
+    ]  # fmt: skip
+    said = ["Two men and a cat, and a baby elephant", "Traffic lights at night."]
+    # Mentions: men, cat, elephant (the baby is none) | traffic lights: 2 of 4 false.
+    found = scored("chair", bench, said)
+    assert found == {"precision": 0.5, "chair_i": 0.5, "chair_s": 0.5, "recall": 2 / 3}
+    assert scored("chair", bench, ["", said[1]])["chair_s"] == 0.5
+    assert BENCHMARKS["chair"].official(bench.items, ["", said[1]])["chair_s"] == 0
+
+
+def test_chair_by_a_table_of_ones_own(tmp_path, pope_folder):
+    (tmp_path / "words.txt").write_text("lamp, lantern\ncrane\n")
+    path = lines(tmp_path / "c.jsonl", [{"image": "0.png", "objects": ["lantern"]}])
+    options = {"pictures": str(pope_folder), "synonyms": str(tmp_path / "words.txt")}
+    bench = opened(tmp_path, "chair", path=path, **options)
+    assert bench.items[0].truth["objects"] == ["lamp"]
+    stages = {"sft": Stage("w", lambda items: ["Lanterns, and a crane"] * len(items))}
+    found = benched.run(
+        BENCHMARKS["chair"], bench, stages, tmp_path / "out", conditions=["full", "blind"]
+    )
+    assert found["scores"]["sft"]["full"]["chair_i"]["mean"] == 0.5
+    assert found["official"]["sft"]["full"] == {"chair_i": 0.5, "chair_s": 1}
+    with pytest.raises(DataError, match="cannot be read"):
+        opened(tmp_path, "chair", path=path, synonyms=str(tmp_path / "nosuch.txt"))
+
+
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_r1_an_empty_model_scores_0_on_every_benchmark(tmp_path, pope_folder, name):
     paths = {
@@ -399,15 +482,19 @@ def test_r1_an_empty_model_scores_0_on_every_benchmark(tmp_path, pope_folder, na
         "mmmu": lambda: parquet(tmp_path / "validation.parquet", [mmmu_row(1)]),
         "mmbench": lambda: mmbench_tsv(tmp_path / "dev.tsv"),
         "seed_bench": lambda: lines(tmp_path / "seed.jsonl", seed_rows()),
+        "pope_built": lambda: lines(tmp_path / "objects.jsonl", annotated()),
+        "chair": lambda: lines(tmp_path / "chair.jsonl", chair_rows()),
         "realworldqa": lambda: parquet(
             tmp_path / "t.parquet", [{"image": struct(0), "question": "How many?", "answer": "2"}]
         ),
     }
-    options = {"pictures": str(pope_folder)} if name in ("pope", "seed_bench") else {}
+    from_files = ("pope", "seed_bench", "pope_built", "chair")
+    options = {"pictures": str(pope_folder)} if name in from_files else {}
     bench = opened(tmp_path, name, path=paths[name](), **options)
     found = scored(name, bench, [""] * len(bench.items))
     assert found
-    assert not any(found.values())
+    worst = {"chair_i": 1, "chair_s": 1}  # where low is good
+    assert found == {check: worst.get(check, 0) for check in found}
 
 
 def test_a_benchmark_is_asked_under_every_condition(tmp_path, pope_folder):

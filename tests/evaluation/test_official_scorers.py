@@ -77,6 +77,17 @@ def test_realworldqa():
         assert found == {"exact_match": score}, row
 
 
+def test_chair():
+    held = golden("chair")
+    items = [item(i, "", objects=row["objects"]) for i, row in enumerate(held["rows"])]
+    answers = [row["answer"] for row in held["rows"]]
+    assert BENCHMARKS["chair"].official(items, answers) == pytest.approx(held["expected"])
+    for one, row in zip(items, held["rows"], strict=True):
+        found = BENCHMARKS["chair"].official([one], [row["answer"]])
+        assert found["chair_i"] == pytest.approx(row["chair_i"]), row
+        assert found["chair_s"] == row["chair_s"], row
+
+
 def test_extracted_letters():
     for case in golden("extracted"):
         assert extracted(case["answer"], case["letters"]) == case["letter"], case
@@ -84,7 +95,7 @@ def test_extracted_letters():
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("pope", 30), ("mmbench", 30), ("seed_bench", 30), ("realworldqa", 30)],
+    [("pope", 30), ("chair", 30), ("mmbench", 30), ("seed_bench", 30), ("realworldqa", 30)],
 )
 def test_there_are_cases_enough(name, least):
     assert len(golden(name)["rows"]) >= least

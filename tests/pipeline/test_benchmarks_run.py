@@ -15,6 +15,13 @@ pictures = "val2014"
 """
 
 
+BUILT = """
+[evaluate.benchmarks.pope_built]
+objects = 2
+by = "likelihood"
+"""
+
+
 def given(home):
     """Two small sets in their published forms."""
     (home / "val2014").mkdir()
@@ -73,3 +80,21 @@ def test_check_names_what_is_wrong_with_a_benchmark(home):
         found = tiny_runs.haiga(home, "check", "recipe.toml", "--set", option)
         assert found.code == 2
         assert said in found.err
+
+
+def test_what_the_run_knows_of_its_pictures_is_asked_and_counted(home):
+    recipe = home / "recipe.toml"
+    recipe.write_text(recipe.read_text() + BUILT)
+    said = tiny_runs.haiga(home, "evaluate", "recipe.toml")
+    assert said.code == 0, said.err
+    assert "rows of the run's held-out pictures, seed 7, by likelihood" in said.out
+    assert "named by sft\tmention precision" in said.out
+    evaluation = home / "runs/tiny/evaluation"
+    found = json.loads((evaluation / "benchmarks/pope_built/benchmark.json").read_text("utf-8"))
+    assert found["scores"]["sft"]["full"]["parsed"]["mean"] == 1
+    assert set(found["categories"]["sft"]) == {"random", "popular", "adversarial"}
+    named = json.loads((evaluation / "hallucination.json").read_text("utf-8"))
+    assert named["sft"]["full"]["mention_precision"]["n"] == 5
+    assert tiny_runs.haiga(home, "report", "recipe.toml").code == 0
+    page = (home / "runs/tiny/report.html").read_text("utf-8")
+    assert "<h2>Things that are not there</h2>" in page

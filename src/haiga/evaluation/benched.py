@@ -26,8 +26,6 @@ from haiga.models.device import device
 from haiga.store.files import read_json, write_json
 
 Found: TypeAlias = dict[str, Any]
-LONGEST: Final = 32
-"""Tokens of an answer: room for a letter and its reason; a longer one is cut there."""
 ALONE: Final = ("full", "blind", "shuffled", "grey")
 """The conditions that need no other model beside the one that is asked."""
 CONDITIONED: Final = (*ALONE, "blind_lm", "random_projector")
@@ -75,7 +73,7 @@ def decoding(bench: Bench) -> Found:
     """All that an answer depends on besides model, question and picture."""
     if bench.by == "likelihood":
         return {"by": bench.by}
-    return {"max_new_tokens": LONGEST, "temperature": 0.0}
+    return {"max_new_tokens": bench.longest, "temperature": 0.0}
 
 
 def run(
@@ -89,6 +87,8 @@ def run(
     emit: events.Sink = lambda event: None,
 ) -> Found:
     """Ask, score, compare, and write what was found under `folder`; see `result`."""
+    if benchmark.with_words is not None:
+        benchmark = benchmark.with_words(benchmark, bench.words)
     evaluate(
         stages,
         bench.items,

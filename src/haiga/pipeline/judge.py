@@ -20,7 +20,7 @@ from haiga.evaluation.run import Summary, read_answers
 from haiga.evaluation.run import evaluate as evaluate_answers
 from haiga.evaluation.style import STYLE, style_check
 from haiga.models.device import device
-from haiga.pipeline import benchmarks, costing, health, learning, preferred
+from haiga.pipeline import benchmarks, costing, health, learning, measures, preferred
 from haiga.pipeline.answering import answering, decoding
 from haiga.pipeline.audit import read_audit
 from haiga.pipeline.critics import trusted
@@ -55,6 +55,7 @@ def evaluate(run: Run) -> None:
         write_json(run.folder / "evaluation" / "summary.json", ordered)
     preferred.evaluate(run)
     costing.evaluate(run, _questions(run))
+    measures.evaluate(run, [item_from(group) for group in _questions(run)])
     benchmarks.evaluate(run)
 
 
@@ -169,6 +170,7 @@ def facts(run: Run) -> RunFacts:
         preferences=_preferences(run),
         cost=costing.read(run) or {},
         benchmarks=benchmarks.read(run),
+        measures=measures.read(run),
         comparisons=_json(folder / "comparisons.json") or (),
         answers={name: answers[name] for name in judged(run) if name in answers},
         pictures=shown,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from haiga.evaluation import preferences
+from haiga.evaluation import hallucination, preferences
 from haiga.pipeline.console import time_left
 from haiga.pipeline.run import DATA, Run
 
@@ -90,8 +90,20 @@ def summary(run: Run) -> None:
             if name in pairs
         ]
         show(["held-out pairs", *(each.replace("_", " ") for each in shown)], rows)
+    measured(run)
     for path in sorted((run.folder / "evaluation" / "benchmarks").glob("*/benchmark.json")):
         benchmark(path.parent.name, json.loads(path.read_text(encoding="utf-8")))
+
+
+def measured(run: Run) -> None:
+    """What was measured in the answers beside the checks."""
+    for stage, by_condition in hallucination.read(run.folder / "evaluation").items():
+        checks = list(dict.fromkeys(check for cells in by_condition.values() for check in cells))
+        rows = [
+            [condition, *(_cell(cells.get(check)) for check in checks)]
+            for condition, cells in by_condition.items()
+        ]
+        show([f"named by {stage}", *(check.replace("_", " ") for check in checks)], rows)
 
 
 def benchmark(name: str, found: Mapping[str, Any]) -> None:

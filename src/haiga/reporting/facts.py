@@ -41,6 +41,8 @@ class RunFacts:
     """What an answer of the last stage costs, as `models.timing` has it; with its "machine"."""
     benchmarks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Key of a benchmark -> what was found, as `evaluation.benched` has it."""
+    measures: Mapping[str, Any] = field(default_factory=dict)
+    """Name of a measure -> what was found, as `pipeline.measures` lists them."""
     comparisons: Sequence[Mapping[str, Any]] = ()
     """The rows of `evaluation/comparisons.json`."""
     answers: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)

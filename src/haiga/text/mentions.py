@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import ahocorasick
 
@@ -14,8 +14,22 @@ from haiga.text.scripts import is_east_asian
 _Key: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 
 
+class Mention(NamedTuple):
+    """A place in `plain(text)` that names something."""
+
+    start: int
+    end: int
+    names: frozenset[str]
+    """What it may mean: a form can belong to several names."""
+
+
 def find(text: str, lexicon: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """The names of `lexicon` of which a surface form occurs in `text`.
+    """The names of `lexicon` of which a surface form occurs in `text`; see `mentions`."""
+    return frozenset().union(*(each.names for each in mentions(text, lexicon)))
+
+
+def mentions(text: str, lexicon: Mapping[str, Sequence[str]]) -> list[Mention]:
+    """Every place where a surface form of `lexicon` occurs in `text`, in order.
 
     Upper and lower case, full and half width are one. A form in an alphabet must stand as a word
     ("fan" is not in "infant"); plurals are forms of their own. A Japanese form matches anywhere,
@@ -24,21 +38,21 @@ def find(text: str, lexicon: Mapping[str, Sequence[str]]) -> frozenset[str]:
     """
     automaton = _automaton(tuple((name, tuple(forms)) for name, forms in lexicon.items()))
     if automaton is None:
-        return frozenset()
-    plain = _plain(text)
+        return []
+    said = plain(text)
     spans = [
-        (end + 1 - length, end + 1, names)
-        for end, (length, names) in automaton.iter(plain)
-        if _stands(plain, end + 1 - length, end + 1)
+        Mention(end + 1 - length, end + 1, names)
+        for end, (length, names) in automaton.iter(said)
+        if _stands(said, end + 1 - length, end + 1)
     ]
     # Earliest first and longest first: a span ends inside one before it, or reaches further.
-    found: set[str] = set()
-    reach, reached_from = 0, -1
-    for start, end, names in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if end > reach or (start, end) == (reached_from, reach):
-            found |= names
-            reach, reached_from = end, start
-    return frozenset(found)
+    found: list[Mention] = []
+    reach = 0
+    for each in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if each.end > reach:
+            found.append(each)
+            reach = each.end
+    return found
 
 
 @lru_cache(maxsize=64)
@@ -46,7 +60,7 @@ def _automaton(lexicon: _Key) -> Any | None:
     """An Aho-Corasick automaton over all forms: form -> (its length, the names that it means)."""
     names: dict[str, frozenset[str]] = {}
     for name, forms in lexicon:
-        for form in map(_plain, forms):
+        for form in map(plain, forms):
             if form:
                 names[form] = names.get(form, frozenset()) | {name}
     if not names:
@@ -58,7 +72,8 @@ def _automaton(lexicon: _Key) -> Any | None:
     return automaton
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The text as mentions are looked for: one case, one width, single spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).replace("’", "'").casefold().split())
 
 

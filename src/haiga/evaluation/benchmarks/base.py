@@ -29,6 +29,8 @@ By: TypeAlias = Literal["writing", "likelihood"]
 Read: TypeAlias = dict[str, Any] | str
 Places: TypeAlias = Iterator[tuple[str, Read]]
 LETTERS: Final = "ABCDEFGHIJ"
+LONGEST: Final = 32
+"""Room for a letter and its reason; a longer answer is cut there."""
 DIRECTLY: Final = "Answer with the option's letter from the given choices directly."
 SHORTLY: Final = "Answer the question using a single word or phrase."
 
@@ -60,6 +62,10 @@ class Bench:
     by: By = "writing"
     notes: tuple[str, ...] = ()
     """What a reader of the score should know of these rows."""
+    words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What its answers are searched for, where that is data: name -> its forms."""
+    longest: int = LONGEST
+    """Tokens of a written answer."""
 
     @property
     def version(self) -> str:
@@ -93,6 +99,8 @@ class Benchmark:
     """Whose scorer that is."""
     sentence: str
     totals: Mapping[str, Total] = field(default_factory=dict)
+    with_words: Callable[[Benchmark, Mapping[str, Sequence[str]]], Benchmark] | None = None
+    """The same with the words of a bench, where its scores depend on them."""
     gate: Callable[[Mapping[str, Any]], list[str]] | None = None
     """What is missing of a claim that was fixed before; given a stage's scores by condition."""
 
