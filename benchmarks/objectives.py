@@ -45,6 +45,7 @@ FOLDER = Path(__file__).parents[1] / "recipes"
 GROUNDING, FORM = "named_precision", "form"
 START = "sft"
 SIDES = ("before", "after")
+PER_TOKEN = "margin, nats a token"
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,7 @@ def measured(runs: Sequence[Run], name: str) -> tuple[str, list[Values]]:
     if stage.rollout is not None:
         return "its reward, greedy", [rewarded(run, name) for run in runs]
     by_token = stage.objective["name"] != "mixed" and "chosen_lengths" in columns(name, stage)
-    words = "margin, nats a token" if by_token else "margin, nats"
-    return words, [apart(run, name, by_token) for run in runs]
+    return PER_TOKEN if by_token else "margin, nats", [apart(run, name, by_token) for run in runs]
 
 
 def decided(run: Run, name: str) -> Values:
@@ -187,12 +187,12 @@ def table(made: Sequence[Row], margin: float) -> list[str]:
     head = ["stage", "optimises", "held out, from SFT", "seed by seed", "p (Holm)", "improves"]
     lines = row([*head, "pairs preferred", "named precision", "not inferior", "form"], head=True)
     for each, p in zip(made, adjusted, strict=True):
-        found = each.pooled
+        found, digits = each.pooled, 3 if each.optimises == PER_TOKEN else 2
         cells = [
             each.stage,
             each.optimises,
-            f"{found.difference:+.2f} [{found.low:.2f}, {found.high:.2f}]",
-            ", ".join(f"{value:+.2f}" for value in each.each),
+            f"{found.difference:+.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]",
+            ", ".join(f"{value:+.{digits}f}" for value in each.each),
             exactly(p),
             yes(found.low > 0 and p < 0.05),
             each.more,
