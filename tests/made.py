@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from haiga.curation import captioning, filtering, pictures, run
+from haiga.curation.verdicts import Sameness
 from haiga.records import Group
 from haiga.sources import Found
 from haiga.store import FinalPictures, Folder, read_groups
@@ -36,7 +37,7 @@ def curated(
         assert event["stage"]
 
     run.gather(found, raw, {}, emit)
-    rules = filtering.Rules([], [], 2, pictures.looks([]))
+    rules = filtering.Rules([], [], Sameness(2), pictures.looks([]))
     filtering.filter_rows(raw, filtered, {}, rules=rules, engine=inline, emit=emit)
     captioning.caption(filtered, captioned, {}, teacher=None, answers={}, exchanges={}, emit=emit)
     run.check_captions(captioned, checked, {}, rules={})

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from haiga.curation import captioning, captions, filtering, pictures, run
+from haiga.curation import captioning, captions, filtering, pictures, run, verdicts
+from haiga.curation.verdicts import Sameness
 from haiga.errors import BudgetError, DataError, StoreError, TeacherError
 from haiga.records import IMAGE, Answer, assistant, user
 from haiga.sources import Found
@@ -71,7 +72,7 @@ class Stages:
             rules=filtering.Rules(
                 [lambda values: pictures.side(values, minimum=minimum)],
                 caption_rules,
-                hamming,
+                Sameness(hamming),
                 pictures.looks([]),
             ),
             engine=inline,
@@ -126,7 +127,7 @@ def test_measuring_is_part_of_the_time_also_of_a_session_that_broke_off(stages, 
     monkeypatch.setattr(pictures, "measure", lambda data: measured.append(1) or measure(data))
     stages.gather(_many(3))
     with monkeypatch.context() as broken:
-        broken.setattr(filtering.duplicates, "find", lambda hashes, hamming: 1 / 0)
+        broken.setattr(verdicts.duplicates, "find", lambda hashes, hamming: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             stages.filter()
     stages.filter()

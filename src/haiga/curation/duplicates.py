@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -83,3 +85,35 @@ def _links(
     shown = np.unique(np.column_stack([pairs, pictures[:, 1]])[apart & same], axis=0)
     repeats, count = np.unique(shown[:, :2], axis=0, return_counts=True)
     return repeats[count == sizes[repeats[:, 1]]], pairs[apart]
+
+
+def linked(
+    rows: Sequence[Sequence[int]], pairs: NDArray[np.int64], labels: Sequence[str]
+) -> tuple[list[int], list[int]]:
+    """As `find`, of pictures of which it is known which are alike.
+
+    Args:
+        rows: the pictures of each row, as places in a list of different pictures.
+        pairs: of those places, (P, 2): pictures that are alike.
+        labels: rows of one label belong together already.
+    """
+    holders: defaultdict[int, list[int]] = defaultdict(list)
+    for row, pictures in enumerate(rows):
+        for picture in pictures:
+            holders[picture].append(row)
+    shown: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    for pair in pairs.tolist():
+        for one, other in (pair, pair[::-1]):
+            for early, late in product(holders[one], holders[other]):
+                if early < late:
+                    shown[early, late].add(other)
+    repeats = [
+        (early, late)
+        for (early, late), like in shown.items()
+        if like | (set(rows[early]) & set(rows[late])) == set(rows[late])
+    ]
+    first = {label: row for row, label in reversed(list(enumerate(labels)))}
+    links = [*shown, *((first[label], row) for row, label in enumerate(labels))]
+    found = clusters(len(rows), np.array(links, dtype=np.int64).reshape(-1, 2))
+    fallen = survivors(len(rows), np.array(repeats, dtype=np.int64).reshape(-1, 2))
+    return fallen.tolist(), found.tolist()

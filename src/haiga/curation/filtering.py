@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from haiga.curation import captions, duplicates, pictures
+import numpy as np
+from numpy.typing import NDArray
+
+from haiga.curation import captions, pictures
 from haiga.curation.engines import Engine
 from haiga.curation.measurements import Measured, Together, Values, measured
 from haiga.curation.sweep import Row, sweep
+from haiga.curation.verdicts import Sameness, Verdict, verdicts
 from haiga.events import Sink
 from haiga.store import Folder
 
@@ -25,10 +29,12 @@ class Rules:
     pictures: Sequence[pictures.Rule]
     captions: Sequence[captions.Rule]
     """For the source's own captions."""
-    hamming: int
-    """Pictures whose hashes differ in at most so many bits are duplicates."""
+    same: Sameness
+    """When a picture repeats another."""
     looks: Sequence[ModuleType]
     """The modules that measure what the rules for pictures read."""
+    others: Mapping[str, Folder] = field(default_factory=dict)
+    """Name -> the 00_raw of another set, none of whose pictures may stay."""
 
 
 def filter_rows(
@@ -45,7 +51,7 @@ def filter_rows(
     A picture that fails takes its row with it. A caption that fails is set aside and its picture
     stays: a teacher may still write about it.
     """
-    parents = {"00_raw": raw.fingerprint()}
+    parents = {each.path.name: each.fingerprint() for each in (raw, *rules.others.values())}
     if target.is_complete("01_filtered", options, parents):
         return
     rows = raw.rows()
@@ -63,17 +69,28 @@ def filter_rows(
         values = Together(
             [_measured(raw.path, ids, look, engine, progress) for look in rules.looks]
         )
-        verdicts = _verdicts(rows, values, rules)
+        others = {
+            name: _hashes(each, engine, writer.keep_time) for name, each in rules.others.items()
+        }
+        found = verdicts(rows, values, rules.pictures, rules.same, others)
         sweep(
             writer,
             len(rows),
-            partial(map, lambda at: _decided(rows[at], verdicts[at], values, rules.captions)),
+            partial(map, lambda at: _decided(rows[at], found[at], values, rules.captions)),
         )
+
+
+def _hashes(raw: Folder, engine: Engine, wait: Callable[[], None]) -> NDArray[np.uint64]:
+    """The perceptual hashes of another set's pictures, of those that can be read."""
+    ids = list(dict.fromkeys(id_ for row in raw.rows() for id_ in row["pictures"]))
+    values = _measured(raw.path, ids, pictures, engine, lambda number: wait())
+    seen = [int(each["phash"], 16) for id_ in ids if "phash" in (each := values[id_])]
+    return np.array(seen, dtype=np.uint64)
 
 
 def _decided(
     row: Row,
-    verdict: Mapping[str, str],
+    verdict: Verdict,
     values: Mapping[str, Values],
     rules: Sequence[captions.Rule],
 ) -> Row:
@@ -93,35 +110,3 @@ def _measured(
     """What one look says of the pictures, kept beside the stages."""
     folder, measure = raw.parent / "measurements", f"{look.__name__}:measure"
     return measured(folder, look.MEASURE, ids, raw, measure, engine=engine, progress=progress)
-
-
-def _verdicts(
-    rows: Sequence[Row],
-    values: Mapping[str, Values],
-    rules: Rules,
-) -> list[dict[str, str]]:
-    """For each row why it must go ("reason"), or the "cluster" that it belongs to."""
-    verdicts = []
-    # Of the rows that stand; a row itself is read with its shard, and these go criss-cross.
-    standing: list[tuple[int, str, list[str], bool]] = []
-    hashes = []
-    for at, row in enumerate(rows):
-        verdicts.append({"cluster": row["id"]})
-        measured = [values[id_] for id_ in row["pictures"]]
-        if reason := pictures.fault(measured, rules.pictures):
-            verdicts[at] = {"reason": reason}
-        elif measured:
-            standing.append((at, row["id"], row["pictures"], bool(row.get("conversation"))))
-            hashes.append([each["phash"] for each in measured])
-    twins, clusters = duplicates.find(hashes, rules.hamming)
-    for (at, _, shown, asks), twin, cluster in zip(standing, twins, clusters, strict=True):
-        verdicts[at] = {"cluster": standing[cluster][1]}
-        if twin >= 0 and not asks:
-            _, id_, others, _ = standing[twin]
-            reason = (
-                "same file as another"
-                if shown == others
-                else f"near-duplicate (Hamming <= {rules.hamming})"
-            )
-            verdicts[at] = {"reason": reason, "duplicate_of": id_}
-    return verdicts

@@ -17,7 +17,7 @@ from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS, Item
 from haiga.objectives import OBJECTIVES, Objective, needs
 from haiga.objectives.bind import bind_objective
-from haiga.pipeline import balancing, gating, judging, teaching
+from haiga.pipeline import balancing, gating, judging, likeness, teaching
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.pipeline.writers import writers
 from haiga.recipe.bind import bind, options
@@ -107,6 +107,7 @@ def _data_faults(recipe: Recipe) -> Iterator[str | None]:
         yield from balancing.faults(recipe.curate.balance)
     if recipe.curate.similarity is not None:
         yield from gating.faults(recipe.curate.similarity)
+    yield from likeness.faults(recipe.curate)
     for at, rule in enumerate(recipe.curate.pictures):
         yield _bound(pictures.RULES, rule, f"curate.pictures.{at}")
     texts = {"captions": recipe.curate.captions}

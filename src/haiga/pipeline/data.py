@@ -11,12 +11,12 @@ from haiga.curation import run as curation
 from haiga.curation.engines import ENGINES
 from haiga.curation.filtering import Rules, filter_rows
 from haiga.errors import RecipeError
-from haiga.pipeline import balancing, gating, tables
+from haiga.pipeline import balancing, gating, likeness, tables
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import cost, teach
 from haiga.recipe.bind import bind
 
-LATER = {"texts", "similarity", "balance"}
+LATER = {"texts", "similarity", "balance", "semantic", "against"}
 """What of [curate] 01_filtered does not depend on."""
 
 
@@ -78,14 +78,16 @@ def curate(run: Run) -> None:
     rules = Rules(
         pictures=_rules(pictures.RULES, section.pictures, "curate.pictures"),
         captions=_rules(captions.RULES, section.captions, "curate.captions"),
-        hamming=section.hamming,
+        same=likeness.sameness(run),
         looks=looks,
+        others=likeness.others(run),
     )
     options = {
         **section.model_dump(mode="json", exclude=LATER),
         "measure": pictures.MEASURE,
         # Named where they are taken, so that folders from before there were any still fit.
         **({"looks": versions} if versions else {}),
+        **likeness.options(section),
     }
     filter_rows(
         run.data("00_raw"),

@@ -39,6 +39,15 @@ class Balance(Section):
     """Whose texts are read for concepts."""
 
 
+class Semantic(Section):
+    """Pictures that show the same thing, by an encoder."""
+
+    tower: str
+    """A dual encoder (CLIP, SigLIP, their kin)."""
+    cosine: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """From here on two pictures show the same; it belongs to one encoder."""
+
+
 class Curate(Section):
     """Which pictures and which texts stay; each rule is a component."""
 
@@ -47,6 +56,10 @@ class Curate(Section):
     """For the source's own captions."""
     hamming: Annotated[int, Field(ge=0, le=64)] = 8
     """Pictures whose 64-bit perceptual hashes differ in at most so many bits are duplicates."""
+    semantic: Semantic | None = None
+    """None: pictures are compared by their hashes alone."""
+    against: dict[Word, Component] = {}
+    """Name -> a source whose pictures may not be among these: a set to evaluate on."""
     texts: dict[Word, Components] = {}
     """Task -> rules for the texts that a teacher wrote for it."""
     similarity: Similarity | None = None
