@@ -262,6 +262,11 @@ CONDITIONS: dict[str, Condition] = {
         "picture and training: the raw language model is told in words",
         "neither",
     ),
+    "bfloat16": Condition("model", _as_is, "digits: weights of 16 bits", "neither"),
+    "int8_tower": Condition("model", _as_is, "digits: a tower of 8 bits", "neither"),
+    "int4_language_model": Condition(
+        "model", _as_is, "digits: a language model of 4 bits", "neither"
+    ),
 }
 USUAL = tuple(name for name, condition in CONDITIONS.items() if condition.tells == "picture")
 """Those that any held-out items can be put under."""

@@ -31,16 +31,22 @@ def quantise(model: Any, how: Quantised) -> None:
 
     Before an adapter is attached: PEFT then hangs its own kind of adapter on these layers.
     """
+    base = base_of(model)
+    seeing(base).tower(base).to(torch.bfloat16)
+    four_bits(model, how)
+    base.is_loaded_in_4bit = True  # what PEFT asks before it looks at the layers
+
+
+def four_bits(model: Any, how: Quantised) -> None:
+    """Cut the language model's linear layers to four bits, in place, and leave all else."""
     import bitsandbytes  # for GPUs, and heavy: an extra
 
     base = base_of(model)
-    seeing(base).tower(base).to(torch.bfloat16)
     compute = getattr(torch, how.compute_dtype)
     for parent in list(body_of(base).modules()):
         for name, layer in list(parent.named_children()):
             if type(layer) is nn.Linear:
                 setattr(parent, name, _cut(bitsandbytes.nn, layer, how, compute))
-    base.is_loaded_in_4bit = True  # what PEFT asks before it looks at the layers
 
 
 def refuse_training(model: nn.Module) -> None:

@@ -27,6 +27,7 @@ from haiga.models.embeddings import base_of, body_of, enter, tower_features
 from haiga.models.fit import pixels
 from haiga.models.generate import prompt_text
 from haiga.models.sample import Prompts
+from haiga.models.variants import size
 from haiga.records import Message
 
 PHASES: Final = {
@@ -97,7 +98,7 @@ def cost(
         "tokens_per_picture": vlm.picture_tokens,
         "kept_bytes_per_picture": passes[0].kept * vlm.picture_tokens,
         "prompt_positions": int(statistics.median(each.positions for each in passes)),
-        "parameters_bytes": sum(p.numel() * p.element_size() for p in vlm.model.parameters()),
+        "parameters_bytes": size(vlm.model),
     }
 
 

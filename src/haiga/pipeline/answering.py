@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, TypeAlias
 
 from haiga import store
@@ -12,6 +12,8 @@ from haiga.evaluation.answerers import projector_norms, random_projector, text_a
 from haiga.evaluation.run import Answerer, Stage
 from haiga.models.adapters import load_stage
 from haiga.models.assemble import Vlm
+from haiga.models.device import device
+from haiga.models.variants import VARIANTS, in_fewer_bits
 from haiga.pipeline.run import Run
 
 WITHOUT_EYES: Final = ("full", "blind")
@@ -58,11 +60,25 @@ def _controls(run: Run, name: str, weights: str, asked: Asking) -> Mapping[str, 
         return random_projector(load_stage(run.base), norms, seed=seed)
 
     raw = Stage(base, asked(lambda: load_stage(run.base)))
-    return {
+    variants = {
+        variant: Stage(
+            store.fingerprint([weights, variant]), asked(partial(lighter, run, name, variant))
+        )
+        for variant in VARIANTS
+    }
+    return variants | {
         "blind_lm": raw,
         "in_words_lm": raw,
         "random_projector": Stage(store.fingerprint([base, weights, seed]), asked(scrambled)),
     }
+
+
+def lighter(run: Run, name: str, variant: str) -> Vlm:
+    """A stage's model in fewer bits, on the accelerator."""
+    vlm = load_stage(run.stage(name) / "model")
+    vlm.model.to(device())
+    in_fewer_bits(vlm.model, variant)
+    return vlm
 
 
 def _language(run: Run, name: str, weights: str) -> Stage:

@@ -20,7 +20,15 @@ from haiga.evaluation.run import Summary, read_answers
 from haiga.evaluation.run import evaluate as evaluate_answers
 from haiga.evaluation.style import STYLE, style_check
 from haiga.models.device import device
-from haiga.pipeline import benchmarks, costing, health, learning, measures, preferred
+from haiga.pipeline import (
+    benchmarks,
+    costing,
+    health,
+    learning,
+    lighter,
+    measures,
+    preferred,
+)
 from haiga.pipeline.answering import answering, decoding
 from haiga.pipeline.audit import read_audit
 from haiga.pipeline.critics import trusted
@@ -54,8 +62,11 @@ def evaluate(run: Run) -> None:
         ordered = {name: found[name] for name in run.recipe.stage if name in found}
         write_json(run.folder / "evaluation" / "summary.json", ordered)
     preferred.evaluate(run)
-    costing.evaluate(run, _questions(run))
-    measures.evaluate(run, [item_from(group) for group in _questions(run)])
+    questions = _questions(run)
+    items = [item_from(group) for group in questions]
+    costing.evaluate(run, questions)
+    measures.evaluate(run, items)
+    lighter.evaluate(run, items, _checks(run))
     benchmarks.evaluate(run)
 
 
@@ -91,10 +102,12 @@ def _answers(run: Run) -> Summary:
     pictures = store.FinalPictures(run.data("04_final").path)
     how = {**decoding(run), "batch": run.recipe.evaluate.batch}
     return evaluate_answers(
-        answering(run, judged(run), lambda load: answerer(load, pictures, **how)),
+        lighter.of_the_last(
+            run, answering(run, judged(run), lambda load: answerer(load, pictures, **how))
+        ),
         [item_from(group) for group in _questions(run)],
         run.folder / "evaluation",
-        conditions=run.recipe.evaluate.conditions,
+        conditions=lighter.conditions(run),
         checks=_checks(run),
         decoding=decoding(run),
         seed=run.recipe.seed,
@@ -171,6 +184,7 @@ def facts(run: Run) -> RunFacts:
         cost=costing.read(run) or {},
         benchmarks=benchmarks.read(run),
         measures=measures.read(run),
+        variants=lighter.read(run),
         comparisons=_json(folder / "comparisons.json") or (),
         answers={name: answers[name] for name in judged(run) if name in answers},
         pictures=shown,

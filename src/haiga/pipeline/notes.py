@@ -7,6 +7,7 @@ from pathlib import Path
 
 from haiga.errors import RecipeError
 from haiga.models.designs import DESIGNS
+from haiga.models.variants import CUT, cutting
 from haiga.pipeline import judging, teaching
 from haiga.pipeline import plan as paper
 from haiga.pipeline.run import FRESH, checkpoint
@@ -22,6 +23,11 @@ def notes(recipe: Recipe) -> Iterator[str]:
     yield from judging.notes(recipe)
     for name, stage in recipe.stage.items():
         yield from machine.lacking(name, stage)
+    if cut := [name for name in recipe.evaluate.variants if name in CUT and not cutting()]:
+        yield (
+            f"evaluate.variants: {' and '.join(cut)} are made by bitsandbytes, which is not "
+            "installed (pip install 'haiga[gpu]')"
+        )
     if recipe.source is None:
         yield "No [source]: data must lie in the run's data/04_final before training."
         yield from _without_words(recipe)

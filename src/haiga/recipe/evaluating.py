@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from haiga.recipe.section import Section
-from haiga.recipe.values import Component, Count, Options, SomeWords, Word
+from haiga.recipe.values import Component, Count, Lighter, Options, SomeWords, Word
 
 
 class Audit(Section):
@@ -31,6 +31,10 @@ class Evaluate(Section):
     """Held-out pictures on which the last stage that sees is timed; 0 leaves it out."""
     benchmarks: dict[Word, Options] = {}
     """Published questions, each under a key that is its `name` unless it says another one."""
+    variants: Lighter = ()
+    """The last stage that sees in fewer bits, held against itself: see `models.variants`."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """The difference of a share that would not matter, decided before anything is seen."""
 
 
 class Report(Section):

@@ -73,6 +73,9 @@ SomeWords: TypeAlias = Annotated[tuple[Word, ...], Field(strict=False, min_lengt
 Hearing: TypeAlias = Annotated[
     tuple[Literal["words", "characters"], ...], Field(strict=False, min_length=1)
 ]
+Lighter: TypeAlias = Annotated[
+    tuple[Literal["bfloat16", "int8_tower", "int4_language_model"], ...], Field(strict=False)
+]
 Pattern: TypeAlias = Annotated[str, AfterValidator(_pattern)]
 Rule: TypeAlias = Annotated[
     tuple[Pattern, Annotated[Any, AfterValidator(_rate)]], Field(strict=False)

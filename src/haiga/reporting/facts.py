@@ -43,6 +43,8 @@ class RunFacts:
     """Key of a benchmark -> what was found, as `evaluation.benched` has it."""
     measures: Mapping[str, Any] = field(default_factory=dict)
     """Name of a measure -> what was found, as `pipeline.measures` lists them."""
+    variants: Mapping[str, Any] = field(default_factory=dict)
+    """The last stage in fewer bits, as `evaluation/variants.json` has it."""
     comparisons: Sequence[Mapping[str, Any]] = ()
     """The rows of `evaluation/comparisons.json`."""
     answers: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)

@@ -1,10 +1,12 @@
-"""A run whose weights are kept in bfloat16: what is frozen is, and what learns is not."""
+"""Runs in fewer bits: what is frozen is kept in bfloat16, and a finished model is tried in it."""
 
 import torch
 from safetensors.torch import load_file
 
 import tiny_runs
 from haiga import events
+from haiga.evaluation.checks import CHECKS
+from haiga.store.files import read_json
 
 WHOLE = """
 [stage.whole]
@@ -36,3 +38,23 @@ def test_frozen_weights_take_half_the_room_and_what_learns_is_in_float32(tmp_pat
         told = events.read(run / f"stages/{stage}/events.jsonl")
         (check,) = [event for event in told if event["kind"] == "shared_prefix"]
         assert 0 < check["max_difference"] < check["tolerance"] == tolerance
+
+
+def test_the_finished_model_in_fewer_bits_is_held_against_itself(tmp_path):
+    home = tiny_runs.prepare(tmp_path)
+    words = ("run", "recipe.toml", "--set", 'evaluate.variants=["bfloat16"]')
+    said = tiny_runs.haiga(home, *words)
+    assert said.code == 0, said.err
+    folder = home / "runs/tiny/evaluation"
+    found = read_json(folder / "variants.json")
+    assert found["stage"] == "sft"
+    (variant,) = found["variants"].values()
+    assert 0 < variant["kl"]["mean"] < 0.1
+    assert variant["bytes"] < variant["whole_bytes"]
+    assert set(variant["checks"]) <= set(CHECKS)
+    asked = {path.parent.name for path in folder.glob("answers/*/bfloat16.jsonl")}
+    assert asked == {"sft"}
+    before = {name: data for name, (_, data) in tiny_runs.files(folder).items()}
+    assert tiny_runs.haiga(home, *words).code == 0
+    assert {name: data for name, (_, data) in tiny_runs.files(folder).items()} == before
+    assert "The same model in fewer bits" in (home / "runs/tiny/report.html").read_text("utf-8")
