@@ -16,6 +16,7 @@ from haiga.evaluation.conditions import (
     item_from,
     shuffle,
 )
+from haiga.models.variants import VARIANTS
 from haiga.records import IMAGE, Answer, Group, Message, Picture, assistant, user
 from haiga.teachers.tasks import instructions
 from haiga.world.poets import POETS
@@ -111,7 +112,7 @@ def test_every_condition_keeps_all_items_in_order_and_says_what_it_removes():
         assert condition.removes
     assert list(USUAL) == ["full", "blind", "blind_lm", "shuffled", "grey", "random_projector"]
     assert set(CONDITIONS) - set(USUAL) == {
-        "wrong_style", "no_style", "tag", "wrong_tag", "in_words", "in_words_lm",
+        "wrong_style", "no_style", "tag", "wrong_tag", "in_words", "in_words_lm", *VARIANTS,
     }  # fmt: skip
 
 
