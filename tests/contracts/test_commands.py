@@ -13,7 +13,7 @@ COMMANDS = {
     "teach": [*RUN, "--estimate"],
     "audit": RUN,
     "train": [*RUN, "--dry-run", "--rebuild"],
-    "evaluate": RUN,
+    "evaluate": [*RUN, "--estimate"],
     "report": RUN,
     "write": ["model", "pictures", "--task", "--language"],
     "export": ["model", "folder"],

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
-from haiga.statistics.agreement import krippendorff_alpha, spearman, weighted_kappa
+from haiga.statistics.agreement import agreement, krippendorff_alpha, spearman, weighted_kappa
 
 N = np.nan
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability": four observers, twelve units.
@@ -88,3 +88,34 @@ def test_spearman_refuses():
         spearman([1, 2], [1, 2], seed=0)
     with pytest.raises(ValueError, match="constant"):
         spearman([1, 2, 3], [1, 1, 1], seed=0)
+
+
+def test_an_interval_of_agreement_covers_what_was_simulated():
+    # Two raters who see the same thing with noise: what they agree on in the long run is known.
+    rng = np.random.default_rng(0)
+
+    def rated(units):
+        seen = rng.normal(size=units)
+        return np.clip(np.round(seen + rng.normal(0, 0.6, (2, units)) + 3), 1, 5)
+
+    truth = weighted_kappa(*rated(200_000))
+    scores = [
+        agreement(lambda table: weighted_kappa(*table), rated(50), seed=trial, resamples=200)
+        for trial in range(150)
+    ]
+    assert sum(score.low <= truth <= score.high for score in scores) / 150 >= 0.9
+    assert {score.n for score in scores} == {50}
+
+
+def test_an_interval_of_the_published_alpha():
+    score = agreement(krippendorff_alpha, PUBLISHED, seed=0, resamples=300)
+    assert score.mean == pytest.approx(0.815, abs=5e-4)
+    assert score.low < 0.815 < score.high <= 1
+
+
+def test_agreement_that_is_nearly_always_undefined_has_no_interval():
+    one = [[1] * 30, [1] * 29 + [2]]
+    score = agreement(lambda table: weighted_kappa(*table), one, seed=0, resamples=40)
+    assert (score.low <= score.mean <= score.high) or (score.low, score.high) == (-1, 1)
+    with pytest.raises(ValueError, match="every rating is the same"):
+        agreement(lambda table: weighted_kappa(*table), [[2, 2], [2, 2]], seed=0)

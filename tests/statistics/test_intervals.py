@@ -10,6 +10,7 @@ from haiga.statistics.intervals import (
     bootstrap_mean,
     bootstrap_ratio,
     count_clusters,
+    exact,
     standard_error,
     wilson,
 )
@@ -39,6 +40,28 @@ def test_wilson_by_hand():
 def test_wilson_refuses(k, n):
     with pytest.raises(ValueError, match="trial"):
         wilson(k, n)
+
+
+@given(st.integers(1, 300), st.data(), st.sampled_from([0.9, 0.95]))
+def test_exact_is_that_of_scipy(n, data, level):
+    k = data.draw(st.integers(0, n))
+    score = exact(k, n, level)
+    reference = stats.binomtest(k, n).proportion_ci(level, method="exact")
+    assert (score.mean, score.low, score.high) == pytest.approx((k / n, *reference), abs=1e-9)
+
+
+@pytest.mark.parametrize(("n", "share"), [(12, 0.9), (50, 0.5), (50, 0.97), (200, 0.1)])
+def test_coverage_of_shares_is_known_to_the_last_digit(n, share):
+    """Not simulated: every number of successes, weighed by how probable it is."""
+    probable = stats.binom.pmf(range(n + 1), n, share)
+
+    def covered(interval):
+        scores = [interval(k, n) for k in range(n + 1)]
+        return sum(p for p, s in zip(probable, scores, strict=True) if s.low <= share <= s.high)
+
+    assert covered(exact) >= 0.95
+    assert covered(wilson) >= 0.92
+    assert covered(wilson) <= covered(exact)
 
 
 def test_standard_error_by_hand():
@@ -158,3 +181,28 @@ def test_coverage_of_a_nominal_95_percent():
     assert coverage(lambda: (series()[0], None), 0) < 0.85  # clusters matter
     assert coverage(lambda: (rng.normal(size=12), None), 0) >= 0.93
     assert coverage(lambda: ((rng.random(60) < 0.8).astype(float), None), 0.8) >= 0.93
+
+
+def test_coverage_of_the_ratio_of_a_benchmark():
+    """F1 of yes-or-no questions, six to a picture, as POPE asks them: clusters or too narrow."""
+    rng = np.random.default_rng(1)
+
+    def answers(pictures):
+        skill = rng.beta(4, 1, pictures).repeat(6)  # some pictures are harder
+        truth = np.tile([1, 0], 3 * pictures)
+        right = rng.random(6 * pictures) < skill
+        said = np.where(right, truth, 1 - truth)
+        hits = said & truth
+        return 2 * hits, said + truth, np.arange(pictures).repeat(6).tolist()
+
+    above, below, _ = answers(200_000)
+    f1 = above.sum() / below.sum()
+    by_picture, by_question = 0, 0
+    for trial in range(200):
+        above, below, pictures = answers(100)
+        score = bootstrap_ratio(above, below, pictures, seed=trial, resamples=500)
+        by_picture += score.low <= f1 <= score.high
+        score = bootstrap_ratio(above, below, seed=trial, resamples=500)
+        by_question += score.low <= f1 <= score.high
+    assert by_picture / 200 >= 0.93
+    assert by_question < by_picture

@@ -75,10 +75,17 @@ def test_a_model_is_read_once_and_not_before_it_is_asked(home, monkeypatch):
     assert read == [("somebody/a-model", 3, 0.0)]
 
 
+def test_a_schema_is_told_in_words(monkeypatch):
+    told = []
+    local = import_module("haiga.teachers.local")
+    monkeypatch.setattr(local, "_opened", lambda *a: lambda r: told.append(r) or ("{}", False))
+    TEACHERS["local"](model="m").ask(_question(schema={"type": "object"}))
+    assert told[0].prompt.endswith('of this schema and with nothing else:\n{"type": "object"}')
+    assert told[0].schema is None
+
+
 def test_what_it_cannot_do_is_a_sentence(home):
     teacher = TEACHERS["local"](model=str(home / "stages/sft"), max_tokens=MOST)
-    with pytest.raises(TeacherError, match="not held to a schema"):
-        teacher.ask(_question(schema={"type": "object"}))
     with pytest.raises(TeacherError, match="cannot be shown"):
         teacher.ask(_question(pictures=(b"no picture",)))
     with pytest.raises(ModelError, match="cannot be read as a vision-language model"):

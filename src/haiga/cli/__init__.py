@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from haiga.cli import judging
 from haiga.cli import models as on_models
 from haiga.cli.base import (
     RUNS,
@@ -84,6 +85,7 @@ def run(opened: Run, words: str) -> None:
     path = judge.report(opened)
     tables.summary(opened)
     say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
+    judging.end_if_refused(opened)
 
 
 @app.command()
@@ -155,16 +157,6 @@ def train(opened: Run, words: str) -> None:
 
 
 @reads
-def evaluate(opened: Run, words: str) -> None:
-    """Every stage under every condition, on the held-out pictures."""
-    from haiga.pipeline import judge, tables
-
-    judge.evaluate(opened)
-    tables.summary(opened)
-    say(f"Next: haiga report {words}")
-
-
-@reads
 def report(opened: Run, words: str) -> None:
     """One HTML file of what was run and what it shows."""
     from haiga.pipeline import judge
@@ -173,6 +165,7 @@ def report(opened: Run, words: str) -> None:
     say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
 
 
+app.command()(judging.evaluate)
 app.command()(on_models.write)
 app.command()(on_models.export)
 

@@ -69,7 +69,17 @@ def _families(table: Table, starts: Mapping[str, str]) -> Iterator[list[Contrast
         if start in table and start not in controls:
             against.append((start, "stage"))
         against += [(name, "control") for name in controls]
-        yield [Contrast(stage, check, *other) for check in checks for other in against]
+        family = [Contrast(stage, check, *other) for check in checks for other in against]
+        yield [contrast for contrast in family if any(_theirs(table, contrast))]
+
+
+def _theirs(table: Table, contrast: Contrast) -> Parts:
+    """What a contrast holds its stage against; empty where the check was not made there."""
+    if contrast.kind == "stage":
+        return table[contrast.against]["full"].get(contrast.check, [])
+    if contrast.kind == "control":
+        return table[contrast.against]["blind"].get(contrast.check, [])
+    return table[contrast.stage][contrast.against].get(contrast.check, [])
 
 
 def _compare(
@@ -77,12 +87,7 @@ def _compare(
 ) -> tuple[paired.Comparison, tuple[float, float]]:
     """The comparison and the two means, what is held against first."""
     ours = table[contrast.stage]["full"][contrast.check]
-    if contrast.kind == "stage":
-        theirs = table[contrast.against]["full"][contrast.check]
-    elif contrast.kind == "control":
-        theirs = table[contrast.against]["blind"][contrast.check]
-    else:
-        theirs = table[contrast.stage][contrast.against][contrast.check]
+    theirs = _theirs(table, contrast)
     groups = [c for c, part in zip(clusters, ours, strict=True) if part is not None]
     before, after = linearised(theirs), linearised(ours)
     found = paired.difference(before, after, clusters=groups, seed=seed, share=True)

@@ -78,6 +78,24 @@ def evaluate(
         ModelError: a stage without the model that a condition needs, or that returned another
             number of answers than it was asked for.
     """
+    asked = ask(
+        stages, items, folder, conditions=conditions, decoding=decoding, seed=seed, emit=emit
+    )
+    starts = {name: stage.starts_from for name, stage in stages.items() if stage.starts_from}
+    return compared(scored(asked, items, checks), items, folder, starts=starts, seed=seed)
+
+
+def ask(
+    stages: Mapping[str, Stage],
+    items: Sequence[Item],
+    folder: Path,
+    *,
+    conditions: Sequence[str] = USUAL,
+    decoding: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    emit: events.Sink = lambda event: None,
+) -> Asked:
+    """The answers of every stage under every condition, kept under `folder`; see `evaluate`."""
     _refuse_faults(stages, items, conditions)
     wanted = ["full", *(name for name in conditions if name != "full")]
     asked: dict[str, dict[str, list[str]]] = {}
@@ -89,32 +107,36 @@ def evaluate(
             answers = _ask(model, name, items, path, known, decoding or {}, seed)
             asked[stage][name] = answers
             emit({"kind": "answers", "stage": stage, "condition": name, "count": len(answers)})
-    starts = {name: stage.starts_from for name, stage in stages.items() if stage.starts_from}
-    return _score_and_compare(asked, items, checks, folder, starts, seed)
+    return asked
 
 
-def _score_and_compare(
-    asked: Asked,
-    items: Sequence[Item],
-    checks: Mapping[str, Check],
-    folder: Path,
-    starts: Mapping[str, str],
-    seed: int,
-) -> Summary:
-    groups = clusters(items)
-    parts: compare.Table = {
+def scored(asked: Asked, items: Sequence[Item], checks: Mapping[str, Check]) -> compare.Table:
+    """What each item adds to each check of each cell."""
+    return {
         stage: {
             condition: {name: check.score(items, answers) for name, check in checks.items()}
             for condition, answers in by_condition.items()
         }
         for stage, by_condition in asked.items()
     }
+
+
+def compared(
+    table: compare.Table,
+    items: Sequence[Item],
+    folder: Path,
+    *,
+    starts: Mapping[str, str],
+    seed: int,
+) -> Summary:
+    """Sums a table up and compares its cells; written under `folder`."""
+    groups = clusters(items)
     summary: Summary = {
         stage: {name: _scores(by_check, groups, seed) for name, by_check in by_condition.items()}
-        for stage, by_condition in parts.items()
+        for stage, by_condition in table.items()
     }
     _write_json(folder / "summary.json", summary)
-    rows = compare.comparisons(parts, groups, starts=starts, seed=seed)
+    rows = compare.comparisons(table, groups, starts=starts, seed=seed)
     _write_json(folder / "comparisons.json", rows)
     return summary
 

@@ -17,7 +17,7 @@ from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS, Item
 from haiga.objectives import OBJECTIVES, Objective, needs
 from haiga.objectives.bind import bind_objective
-from haiga.pipeline import balancing, gating, judging, likeness, teaching
+from haiga.pipeline import balancing, gating, judging, likeness, rating, teaching
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.pipeline.writers import writers
 from haiga.recipe.bind import bind, options
@@ -70,6 +70,7 @@ def check(recipe: Recipe) -> list[str]:
 def _faults(recipe: Recipe) -> Iterator[str | None]:
     yield from _data_faults(recipe)
     yield from judging.faults(recipe)
+    yield from rating.faults(recipe)
     yield from _model_faults(recipe)
     for name, stage in recipe.stage.items():
         yield from _objective_faults(f"stage.{name}", stage)

@@ -14,10 +14,8 @@ from haiga import events, rewards, store
 from haiga.evaluation import preferences, retrieval
 from haiga.evaluation.answerers import answerer
 from haiga.evaluation.checks import CHECKS, Check
-from haiga.evaluation.conditions import item_from
 from haiga.evaluation.pairs import evaluate_pairs, read_pairs
-from haiga.evaluation.run import Summary, read_answers
-from haiga.evaluation.run import evaluate as evaluate_answers
+from haiga.evaluation.run import Summary, ask, compared, read_answers, scored
 from haiga.evaluation.style import STYLE, style_check
 from haiga.models.device import device
 from haiga.pipeline import (
@@ -28,23 +26,22 @@ from haiga.pipeline import (
     lighter,
     measures,
     preferred,
+    rating,
 )
 from haiga.pipeline.answering import answering, decoding
 from haiga.pipeline.audit import read_audit
 from haiga.pipeline.critics import trusted
 from haiga.pipeline.learned import EVALUATING
 from haiga.pipeline.models import groups_of
+from haiga.pipeline.questions import answering_names, items_of, questions
 from haiga.pipeline.run import DATA, Run
 from haiga.recipe.load import dump
-from haiga.records import Group
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.report import write_report
 from haiga.rewards.model import answer_scores
 from haiga.store.files import write_json
 from haiga.training.preferences import two_sided
 
-_DESCRIBED = 400
-"""Held-out descriptions that a language model alone is asked about."""
 _GALLERY = 500
 """Held-out pictures among which a tower must find the right one."""
 
@@ -62,9 +59,8 @@ def evaluate(run: Run) -> None:
         ordered = {name: found[name] for name in run.recipe.stage if name in found}
         write_json(run.folder / "evaluation" / "summary.json", ordered)
     preferred.evaluate(run)
-    questions = _questions(run)
-    items = [item_from(group) for group in questions]
-    costing.evaluate(run, questions)
+    items = items_of(run)
+    costing.evaluate(run, questions(run))
     measures.evaluate(run, items)
     lighter.evaluate(run, items, _checks(run))
     benchmarks.evaluate(run)
@@ -77,7 +73,7 @@ def report(run: Run) -> Path:
 
 def judged(run: Run) -> list[str]:
     """The stages that answer, in order."""
-    return learning.answering(run.recipe)
+    return answering_names(run)
 
 
 def next_command(run: Run) -> str:
@@ -88,31 +84,28 @@ def next_command(run: Run) -> str:
     return f"haiga write {run.stage(stages[-1])} PICTURE.jpg"
 
 
-def _questions(run: Run) -> list[Group]:
-    """The held-out groups that are asked: with pictures, or described where there are no eyes."""
-    tasks = run.recipe.evaluate.tasks or learning.last_tasks(run.recipe)
-    groups = store.read_groups(run.data("04_final").path, "held_out", tasks)
-    if "vlm" not in {stage.part for stage in run.recipe.stage.values()}:
-        described = [group for group in groups if group.meta.get("description")]
-        return described[:_DESCRIBED]
-    return [group for group in groups if group.pictures]
-
-
 def _answers(run: Run) -> Summary:
+    """Ask, have the judge read, score, compare."""
     pictures = store.FinalPictures(run.data("04_final").path)
     how = {**decoding(run), "batch": run.recipe.evaluate.batch}
-    return evaluate_answers(
-        lighter.of_the_last(
-            run, answering(run, judged(run), lambda load: answerer(load, pictures, **how))
-        ),
-        [item_from(group) for group in _questions(run)],
-        run.folder / "evaluation",
+    stages = lighter.of_the_last(
+        run, answering(run, judged(run), lambda load: answerer(load, pictures, **how))
+    )
+    items, folder = items_of(run), run.folder / "evaluation"
+    asked = ask(
+        stages,
+        items,
+        folder,
         conditions=lighter.conditions(run),
-        checks=_checks(run),
         decoding=decoding(run),
         seed=run.recipe.seed,
         emit=run.emit,
     )
+    table = scored(asked, items, _checks(run))
+    for (stage, condition), parts in rating.judge(run, items, asked).items():
+        table[stage][condition] |= parts
+    starts = {name: stage.starts_from for name, stage in stages.items() if stage.starts_from}
+    return compared(table, items, folder, starts=starts, seed=run.recipe.seed)
 
 
 def _checks(run: Run) -> dict[str, Check]:
@@ -162,7 +155,7 @@ def facts(run: Run) -> RunFacts:
     """Everything that the report shows, gathered from the run's folder."""
     folder = run.folder / "evaluation"
     answers, summary = read_answers(folder), _json(folder / "summary.json") or {}
-    groups = _questions(run)
+    groups = questions(run)
     pictures = store.FinalPictures(run.data("04_final").path)
     shown = {group.id: pictures[group.pictures[0].id] for group in groups if group.pictures}
     manifests = [run.data(stage).manifest() for stage in DATA]
@@ -185,6 +178,7 @@ def facts(run: Run) -> RunFacts:
         benchmarks=benchmarks.read(run),
         measures=measures.read(run),
         variants=lighter.read(run),
+        judge=rating.read(run),
         comparisons=_json(folder / "comparisons.json") or (),
         answers={name: answers[name] for name in judged(run) if name in answers},
         pictures=shown,

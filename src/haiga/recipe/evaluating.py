@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,27 @@ class Audit(Section):
     """A teacher; better not the one that wrote them."""
     pairs: Count = 200
     """How many of a stage's pairs are judged, each in both orders."""
+
+
+class Judge(Section):
+    """Who reads what the stages wrote, and how much of it."""
+
+    teacher: Component
+    """Better not the one that wrote the texts that were learned, and never a reward."""
+    items: Count = 200
+    """Held-out pictures, drawn by the recipe's seed."""
+    repeats: Count = 3
+    """How often each answer is scored; more than one measures the judge's own noise."""
+    conditions: SomeWords = ("full", "blind", "shuffled")
+    """Those under which answers are scored; others are left to the checks."""
+    against: Annotated[tuple[Literal["start", "reference"], ...], Field(strict=False)] = (
+        "start",
+        "reference",
+    )
+    """Whom each stage's answers are held against, in both orders: the answers of the stage that it
+    started from, and the texts that were written about the pictures."""
+    controls: Annotated[int, Field(ge=8)] = 20
+    """Good texts on which the judge itself is tried."""
 
 
 class Evaluate(Section):
@@ -35,6 +56,7 @@ class Evaluate(Section):
     """The last stage that sees in fewer bits, held against itself: see `models.variants`."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """The difference of a share that would not matter, decided before anything is seen."""
+    judge: Judge | None = None
 
 
 class Report(Section):

@@ -45,6 +45,8 @@ class RunFacts:
     """Name of a measure -> what was found, as `pipeline.measures` lists them."""
     variants: Mapping[str, Any] = field(default_factory=dict)
     """The last stage in fewer bits, as `evaluation/variants.json` has it."""
+    judge: Mapping[str, Any] = field(default_factory=dict)
+    """What a judge said of the answers, as `evaluation/judge.json` has it."""
     comparisons: Sequence[Mapping[str, Any]] = ()
     """The rows of `evaluation/comparisons.json`."""
     answers: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)

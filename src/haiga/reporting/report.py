@@ -14,9 +14,10 @@ from typing import Any
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.compare import PRIMARY
 from haiga.evaluation.conditions import CONDITIONS
+from haiga.evaluation.rating.hearing import SENTENCES as JUDGED
 from haiga.evaluation.style import SENTENCE, STYLE
 from haiga.models.timing import PHASES
-from haiga.reporting import plots, words
+from haiga.reporting import judged, plots, words
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.measured import measured
 from haiga.reporting.page import style, template, thumbnail, uri
@@ -42,6 +43,7 @@ def render(run: RunFacts) -> str:
         figures=_figures(run),
         measured=measured(run),
         checks=_shown_checks(run),
+        judged=judged.section(run.judge),
         conditions=CONDITIONS,
         comparisons=_comparisons(run),
         sheet=contact_sheet(run),
@@ -119,6 +121,7 @@ def _shown_checks(run: RunFacts) -> dict[str, str]:
         c for conditions in run.summary.values() for cells in conditions.values() for c in cells
     }
     sentences = {name: check.sentence for name, check in CHECKS.items()} | {STYLE: SENTENCE}
+    sentences |= JUDGED
     return {name: sentence for name, sentence in sentences.items() if name in held}
 
 

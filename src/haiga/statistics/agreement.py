@@ -80,6 +80,40 @@ def weighted_kappa(a: ArrayLike, b: ArrayLike) -> float:
     return float(1 - np.mean((first - second) ** 2) / expected)
 
 
+def agreement(
+    measure: Callable[[Float[Array, "R U"]], float],
+    ratings: ArrayLike,
+    *,
+    seed: int,
+    resamples: int = 2_000,
+    level: float = 0.95,
+) -> Score:
+    """A measure of agreement with a percentile bootstrap interval over units; n is the units.
+
+    Args:
+        measure: of ratings of shape (raters, units), as `krippendorff_alpha`.
+        ratings: NaN where one is missing.
+        seed: of the resamples. Those in which the measure is undefined are left out; where it
+            nearly always is, the interval is everything that there is, -1 to 1.
+
+    Raises ValueError where the measure does.
+    """
+    table = np.asarray(ratings, dtype=float)
+    mean = measure(table)
+    rng = np.random.default_rng(seed)
+    units = table.shape[1]
+    drawn = []
+    for _ in range(resamples):
+        try:
+            drawn.append(measure(table[:, rng.integers(0, units, units)]))
+        except ValueError:
+            continue
+    if len(drawn) < resamples / 2:
+        return Score(mean, -1.0, 1.0, units)
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Score(mean, float(low), float(high), units)
+
+
 def spearman(
     a: ArrayLike, b: ArrayLike, *, seed: int, resamples: int = 2_000, level: float = 0.95
 ) -> Score:

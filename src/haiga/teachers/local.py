@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ from haiga.teachers.client import Request, Response
 
 Write: TypeAlias = Callable[[Request], tuple[str, bool]]
 """The text of an answer, and whether it was cut off."""
+_TOLD: Final = "Answer with one JSON object of this schema and with nothing else:\n{schema}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,9 @@ class Local:
 
     def ask(self, request: Request) -> Response:
         if request.schema is not None:
-            raise TeacherError(
-                f"{self.name}: a local teacher is not held to a schema; serve the model with vLLM "
-                "or llama.cpp, and ask it as openai_compatible."
-            )
+            # It is not held to the schema, only told; whoever reads the answer validates it.
+            told = _TOLD.format(schema=json.dumps(request.schema, ensure_ascii=False))
+            request = replace(request, prompt=f"{request.prompt}\n\n{told}", schema=None)
         try:
             text, cut = self.write()(request)
         except PictureError as error:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from haiga.errors import TeacherError
-from haiga.teachers.client import Request, Teacher, text_of
+from haiga.teachers.client import Request, Response, Teacher, text_of
 
 _FENCED: Final = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
 
@@ -29,7 +29,20 @@ def ask_as(teacher: Teacher, request: Request, kind: type[R]) -> R:
     Raises:
         TeacherError: no answer, or none of this kind; it is not asked again.
     """
-    response = teacher.ask(replace(request, schema=kind.model_json_schema()))
+    return read_as(teacher.ask(asking_for(request, kind)), kind)
+
+
+def asking_for(request: Request, kind: type[Record]) -> Request:
+    """`request`, to be answered with a record of this kind."""
+    return replace(request, schema=kind.model_json_schema())
+
+
+def read_as(response: Response, kind: type[R]) -> R:
+    """What came back as a record.
+
+    Raises:
+        TeacherError: it is no answer, or none of this kind.
+    """
     text = text_of(response)
     # Servers that do not know schemas are used to being asked by people.
     fenced = _FENCED.match(text)

@@ -11,16 +11,23 @@ from haiga.errors import RecipeError
 from haiga.store.files import digest
 
 _FOLDER = Path(__file__).parent
+_FENCED = re.compile(r"^<text (\w+)>\n(.*?)\n</text \1>$", re.DOTALL | re.MULTILINE)
 
 
 def words(name: str, language: str, **texts: str) -> str:
     """The file `<name>.<language>.txt`, each {field} of it filled with a text, fenced off.
 
-    A text stands between marks that it cannot hold, without control characters and those that
-    turn the direction of writing, so that it can neither end itself nor give orders unseen.
-
     Raises:
         RecipeError: there is no such file.
+    """
+    return filled(template(name, language), **texts)
+
+
+def filled(pattern: str, **texts: str) -> str:
+    """`pattern`, each {field} of it filled with a text, fenced off.
+
+    A text stands between marks that it cannot hold, without control characters and those that
+    turn the direction of writing, so that it can neither end itself nor give orders unseen.
     """
     # The same texts have the same mark, so that a question can be found among those asked before.
     mark = digest("\n".join(texts.values()).encode())[:12]
@@ -31,7 +38,12 @@ def words(name: str, language: str, **texts: str) -> str:
         return f"<text {mark}>\n{plain.replace(mark, '').strip()}\n</text {mark}>"
 
     # In one pass: a text that holds "{draft}" is not a place for another.
-    return re.sub(r"\{(\w+)\}", fenced, template(name, language))
+    return re.sub(r"\{(\w+)\}", fenced, pattern)
+
+
+def fenced_off(prompt: str) -> list[str]:
+    """The texts that `filled` has set into a prompt, in their order."""
+    return [found[2] for found in re.finditer(_FENCED, prompt)]
 
 
 @cache

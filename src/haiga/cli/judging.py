@@ -1,0 +1,48 @@
+"""The commands that look at what was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from haiga.cli.base import RUNS, Overrides, Part, RecipePath, Workdir, do, say
+
+if TYPE_CHECKING:
+    from haiga.pipeline.run import Run
+
+
+def evaluate(
+    recipe: RecipePath,
+    set_: Overrides = None,
+    workdir: Workdir = RUNS,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what the judge would cost; ask nothing.")
+    ] = False,
+) -> None:
+    """Every stage under every condition, on the held-out pictures, and before the judge."""
+    from haiga.pipeline import rating
+
+    do(rating.estimate if estimate else _evaluating(), recipe, set_, workdir)
+
+
+def end_if_refused(run: Run) -> None:
+    """End with 2 where the judge's figures are no headline, and say why."""
+    from haiga.pipeline import rating
+
+    why = rating.refused(run)
+    if why is not None:
+        say(why, error=True)
+        raise typer.Exit(2)
+
+
+def _evaluating() -> Part:
+    def evaluate(opened: Run, words: str) -> None:
+        from haiga.pipeline import judge, tables
+
+        judge.evaluate(opened)
+        tables.summary(opened)
+        say(f"Next: haiga report {words}")
+        end_if_refused(opened)
+
+    return evaluate
