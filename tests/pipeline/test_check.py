@@ -10,7 +10,8 @@ import pytest
 import tiny
 from haiga.errors import RecipeError
 from haiga.objectives import OBJECTIVES
-from haiga.pipeline.check import PAIR_COLUMNS, UNREAD, check
+from haiga.pipeline.check import check
+from haiga.pipeline.checking.stages import PAIR_COLUMNS, UNREAD
 from haiga.recipe import toml
 from haiga.recipe.bind import options
 from haiga.recipe.load import load
