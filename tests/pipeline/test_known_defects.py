@@ -4,17 +4,26 @@ Sameer Sharma Poudel, LLM_Finetuning: ORPO on LLaVA-1.6-Mistral-7B with RLAIF-V'
 """
 
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import tiny
 from haiga.errors import RecipeError
-from haiga.models import known
+from haiga.models import adapters, known
+from haiga.models.assemble import assemble
 from haiga.pipeline.check import check
 from haiga.pipeline.plan import plan
 from haiga.recipe.load import load
+from haiga.records import Group, Picture, user
+from haiga.rewards import Sample
+from haiga.rewards.clip import clip
 from haiga.sources import SOURCES
+from haiga.training import loop
+from haiga.world.base import WEIGHTS
 from made import picture
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "llava-next-rlaifv-orpo.toml"
@@ -129,6 +138,11 @@ def test_the_check_says_so(language):
             r"stage\.orpo\.prompt_length",
         ),
         (
+            "checkpointing of the kind that loses gradients",
+            ["stage.orpo.checkpointing={use_reentrant = true}"],
+            r"stage\.orpo\.checkpointing",
+        ),
+        (
             "an objective that is called ORPO and has no odds",
             ["stage.orpo.objective={name = 'orpo', odds = false}"],
             r"stage\.orpo\.objective\.odds: orpo takes no such option",
@@ -139,6 +153,70 @@ def test_a_recipe_that_says_it_is_refused(language, defect, change, sentence):
     folder = [f"model.language_model='{language}'", "model.image_token='<|image_pad|>'"]
     with pytest.raises(RecipeError, match=sentence):
         check(load(RECIPE, [*folder, *change]))
+
+
+CLIP = "openai/clip-vit-base-patch32"
+
+
+def test_a_judge_of_candidates_that_reads_less_than_they_say_is_named():
+    """Twelve of twelve scores were -inf: 131 and 153 tokens for a CLIP that reads 77, and the
+    error that said so was swallowed."""
+    rl = RECIPE.with_name("haiku-form-rl.toml")
+    reward = f"stage.grpo.rollout.rewards=[{{name = 'clip', model = '{CLIP}'}}]"
+    recipe = load(rl, [reward, "stage.grpo.rollout.max_new_tokens=128"])
+    (said,) = [note for note in check(recipe) if "neither rewarded" in note]
+    assert said.startswith(f"stage.grpo.rollout.rewards.0: {CLIP} reads 77 tokens of an answer, ")
+    assert not [note for note in check(load(rl, [reward])) if "neither rewarded" in note]
+
+
+def test_the_same_candidates_have_scores_here_or_a_reason():
+    """What is scored is the answer alone, and a picture is a file: a tensor is none."""
+    files = {"whole": picture(1, "JPEG"), "tensor": np.zeros((3, 8, 8), np.float32).tobytes()}
+    words = "a boat by the bridge in the rain " * 20
+
+    def scored(text, id_):
+        asked = user("Describe this print. " * 30)
+        group = Group("1", (asked,), (), pictures=(Picture(id_),))
+        (found,) = clip([Sample(group, text, files)], model=str(WEIGHTS / "tower"))
+        return found
+
+    long, short = scored(words, "whole"), scored("a cat", "whole")
+    assert math.isfinite(long.value)
+    assert math.isfinite(short.value)
+    assert long.value != short.value
+    bare = Sample(Group("1", (user("?"),), (), pictures=(Picture("whole"),)), words, files)
+    assert clip([bare], model=str(WEIGHTS / "tower"))[0].value == long.value
+    none = scored(words, "tensor")
+    assert none.value is None
+    assert none.why.startswith("Picture tensor is")
+
+
+def test_checkpointed_layers_over_frozen_inputs_have_gradients(tmp_path):
+    """The log warned that none of the inputs required gradients, so that there would be none.
+
+    That is the reentrant kind of checkpointing, rebuilt first; a recipe cannot ask for it.
+    """
+    tower = tiny.tiny_tower(tmp_path / "tower")
+    vlm = adapters.attach(assemble(tower, tiny.tiny_language_model(tmp_path / "language")), r=2)
+    model = vlm.model.train()
+    ids = vlm.tokenizer("the crane and the boat", return_tensors="pt").input_ids
+    weights = [p for n, p in model.named_parameters() if "lora_B" in n]
+
+    def gradients():
+        model.zero_grad()
+        model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
+        return [None if p.grad is None else p.grad.clone() for p in weights]
+
+    plain = gradients()
+    assert all(g.abs().sum() > 0 for g in plain)
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": True})
+    model.disable_input_require_grads()  # as nobody had called its counterpart
+    with pytest.raises(UserWarning, match="None of the inputs have requires_grad=True"):
+        gradients()
+    loop._checkpoint_activations(model)
+    assert model.is_gradient_checkpointing
+    for ours, theirs in zip(gradients(), plain, strict=True):
+        torch.testing.assert_close(ours, theirs)
 
 
 def test_a_bad_picture_is_set_aside_and_no_other_takes_its_place(tmp_path):

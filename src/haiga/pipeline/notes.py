@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from haiga.errors import RecipeError
+from haiga.errors import HaigaError, RecipeError
+from haiga.models import known
 from haiga.models.designs import DESIGNS
 from haiga.models.variants import CUT, cutting
 from haiga.pipeline import judging, rating, teaching
@@ -32,6 +33,7 @@ def notes(recipe: Recipe) -> Iterator[str]:
     if recipe.source is None:
         yield "No [source]: data must lie in the run's data/04_final before training."
         yield from _without_words(recipe)
+    yield from _of_readers(recipe)
     section = recipe.model
     unknown = paper.unknown(section)
     if section.tower != FRESH and not unknown:
@@ -55,6 +57,31 @@ def _without_words(recipe: Recipe) -> Iterator[str]:
         except RecipeError as error:
             if stage.part == "vlm":
                 yield f"stage.{name}: `haiga write` will have no words to ask with. {error}"
+
+
+def _of_readers(recipe: Recipe) -> Iterator[str]:
+    """Rewards by a dual encoder that reads less than an answer may be long."""
+    for name, stage in recipe.stage.items():
+        if stage.rollout is None:
+            continue
+        room = stage.rollout.max_new_tokens
+        for at, reward in enumerate(stage.rollout.rewards):
+            reads = _positions(reward["model"]) if reward["name"] == "clip" else None
+            if reads is not None and reads < room:
+                yield (
+                    f"stage.{name}.rollout.rewards.{at}: {reward['model']} reads {reads} tokens of "
+                    f"an answer, and one may have {room}; what comes after is neither rewarded nor "
+                    "punished."
+                )
+
+
+def _positions(model: str) -> int | None:
+    """The tokens that a dual encoder reads, None where its config is not at hand."""
+    try:
+        text = known.config(checkpoint(model)).text_config
+    except (AttributeError, HaigaError):
+        return None
+    return int(text.max_position_embeddings)
 
 
 def _of_sight(recipe: Recipe) -> Iterator[str]:
