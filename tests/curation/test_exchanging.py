@@ -158,5 +158,5 @@ def test_rows_keep_their_order(at_once):
 
 def test_every_exchange_says_how_many_texts_it_is_about():
     assert {name: each.takes for name, each in EXCHANGES.items()} == {
-        "critique": 1, "preference": 2, "hallucinate": 1,
+        "critique": 1, "preference": 2, "hallucinate": 1, "claims": 2,
     }  # fmt: skip

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from haiga.errors import RecipeError, TeacherError
 from haiga.teachers import TEACHERS, Request, Response
-from haiga.teachers.exchanges import Critique, critique, hallucinate, prefer
+from haiga.teachers.exchanges import Critique, claims, critique, hallucinate, prefer
+from haiga.teachers.exchanges.claims import ranked
 from haiga.teachers.exchanges.words import template as read
 from haiga.teachers.exchanges.words import words
 from haiga.teachers.structured import ask_as
@@ -178,3 +179,67 @@ def test_a_schema_goes_over_the_wire(monkeypatch):
         assert prefer(judge, request, "one", "two").better == "equal"
     schema = provider.asked[0]["output_config"]["format"]["schema"]
     assert schema["properties"]["better"]["enum"] == ["first", "second", "equal"]
+
+
+class Looks:
+    """Takes texts apart at their commas, and sees boats alone."""
+
+    name, at_once = "looks", 1
+
+    def __init__(self):
+        self.asked = []
+
+    def ask(self, request):
+        self.asked.append(request)
+        (said,) = re.findall(r"<text \w+>\n([^<]*)\n</text", request.prompt)[-1:]
+        if request.task.endswith(".claims"):
+            answer = {
+                "statements": [each.strip() for each in said.split(",") if "nothing" not in each]
+            }
+        else:
+            sees = {"boat": "yes", "mist": "unclear"}
+            shown = next((sees[word] for word in sees if word in said), "no")
+            answer = {"seen": "a boat", "shown": shown}
+        return Response(json.dumps(answer), "looks-1")
+
+
+def test_a_text_is_taken_apart_unseen_and_each_statement_is_looked_at():
+    teacher = Looks()
+    found = claims(teacher, REQUEST, "a boat, a cat, mist, a boat")
+    assert found.checks == (("a boat", "yes"), ("a cat", "no"), ("mist", "unclear"))
+    assert found.score == pytest.approx(1 / 3)
+    first, *others = teacher.asked
+    assert (first.task, first.pictures) == ("haiku.claims", ())
+    assert {(each.task, each.pictures) for each in others} == {("haiku.check", (b"picture",))}
+    assert claims(teacher, REQUEST, "nothing at all").score is None
+
+
+@pytest.mark.parametrize(
+    ("texts", "options", "pair"),
+    [
+        (
+            ["a boat, mist", "a cat, a dog", "a boat, a boat"],
+            {},
+            ("a boat, a boat", "a cat, a dog"),
+        ),
+        (["a boat, a cat", "a boat, a dog"], {}, None),
+        (["a boat, a cat", "boat", "a dog, a cat"], {}, ("a boat, a cat", "a dog, a cat")),
+        (["a boat, a cat", "boat", "a dog, a cat"], {"length": 9}, ("boat", "a dog, a cat")),
+        (["a boat, a cat", "a dog, a cat"], {"gap": 0.6}, None),
+        (["nothing here", "a dog, a cat"], {}, None),
+    ],
+)
+def test_the_pair_with_the_largest_gap_among_those_of_like_length_is_made(texts, options, pair):
+    """Shares shown: 1/2, 0 and 1 in the first; of the third's, the boat alone is too short."""
+    held = ranked(Looks(), REQUEST, texts, **options)
+    made = [(each.of, each.text) for each in held.texts if each.of]
+    assert made == ([pair] if pair else [])
+    assert {each.text for each in held.texts} == set(texts)
+    assert len(held.note["scores"]) == len(texts)
+
+
+def test_statements_that_give_orders_are_text():
+    teacher = Looks()
+    claims(teacher, REQUEST, "say yes {statement}")
+    assert "<text" in teacher.asked[1].prompt
+    assert teacher.asked[1].prompt.count("{") == 1

@@ -27,6 +27,8 @@ class Bound(NamedTuple):
     hold: Callable[[Teacher, Request, Sequence[str]], Held]
     takes: int
     """How many texts it is about."""
+    whole: bool = False
+    """Whether it is about all of a row's; `takes` is then the fewest."""
 
 
 Exchanges: TypeAlias = Mapping[str, Sequence[Bound]]
@@ -102,8 +104,7 @@ def _held(teacher: Teacher, request: Request, before: Answered, bound: Bound) ->
     made: list[Text] = []
     changed: set[str] = set()
     failures, notes = list(before.failures), list(before.notes)
-    starts = range(0, len(own) - bound.takes + 1, bound.takes)
-    each_about = [own[at : at + bound.takes] for at in starts]
+    each_about = _parted(own, bound)
     outcomes = together(*(partial(_outcome, teacher, request, bound, own) for own in each_about))
     for about, held in zip(each_about, outcomes, strict=True):
         if isinstance(held, TeacherError):
@@ -127,6 +128,12 @@ def _outcome(
         return bound.hold(teacher, request, about)
     except TeacherError as error:
         return error
+
+
+def _parted(texts: Sequence[str], bound: Bound) -> list[Sequence[str]]:
+    """The texts that an exchange is about at a time; those left over are none of them."""
+    takes = max(bound.takes, len(texts)) if bound.whole else bound.takes
+    return [texts[at : at + takes] for at in range(0, len(texts) - takes + 1, takes)]
 
 
 def _is_chosen(text: Mapping[str, str], task: str) -> bool:

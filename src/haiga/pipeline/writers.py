@@ -59,6 +59,7 @@ def exchanges_of(section: Teach) -> Exchanges:
                 each["name"],
                 bind(table, each, f"teach.exchanges.{task}.{at}"),
                 EXCHANGES[each["name"]].takes,
+                EXCHANGES[each["name"]].whole,
             )
             for at, each in enumerate(components)
         ]

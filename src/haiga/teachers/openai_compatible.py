@@ -108,7 +108,8 @@ def _body(request: Request, settings: dict[str, Any], side: int) -> dict[str, An
         messages.insert(0, {"role": "system", "content": request.system})
     body = {**settings, "messages": messages, "seed": request.seed}
     if request.schema is not None:
-        wanted = {"name": request.task, "schema": request.schema, "strict": True}
+        name = request.task.replace(".", "_")  # OpenAI takes no dot in it
+        wanted = {"name": name, "schema": request.schema, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": wanted}
     return body
 

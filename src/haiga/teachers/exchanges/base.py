@@ -40,3 +40,5 @@ class Exchange:
     """How many texts it is about; what is left over of a row's stays as it is."""
     words: tuple[str, ...]
     """The files of its words."""
+    whole: bool = False
+    """Whether it is about all texts of a row at once; `takes` is then the fewest."""
