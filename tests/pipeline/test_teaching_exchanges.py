@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,11 @@ def _says(number, body):
         return claude(json.dumps({**found, "verdict": "revise" if bad else "keep"}))
     if kind == "Change":
         return claude(json.dumps({"kind": "object", "said": "boat", "instead": "crane"}))
+    if kind == "Statements":
+        text = re.findall(r"<text \w+>\n(.*?)\n</text", prompt, re.DOTALL)[-1]
+        return claude(json.dumps({"statements": ["A moon."] if "moon" in text else ["A boat."]}))
+    if kind == "Check":
+        return claude(json.dumps({"seen": "a boat", "shown": "yes" if "boat" in prompt else "no"}))
     if kind == "Judgement":
         first = prompt.split("<text ")[2]
         better = "second" if "moon" in first else "first"
@@ -228,3 +234,28 @@ def test_a_tasks_own_teacher_talks_about_its_texts(folder):
     assert expected == {"claude-haiku-5-5": PRINTS, "claude-sonnet-5-5": 4 * PRINTS}
     asked = [body["model"] for body in provider.asked]
     assert {model: asked.count(model) for model in expected} == expected
+
+
+def test_answers_are_ranked_by_what_is_shown_of_them_and_the_worst_is_a_rejected_one(folder):
+    """Of four answers to a picture every other one says that there is a moon."""
+    more = ["teach.answers=4", 'teach.exchanges={ haiku = [{ name = "claims", gap = 0.5 }] }']
+    more.append("teach.tasks=['haiku']")
+    with served(script=_says) as provider:
+        run = _run(folder, provider.url, *more, at_once=1)
+        (guess,) = teaching.cost(run).values()
+        make_data(run)
+    # Four texts; each is taken apart and has one statement, of which five are reckoned with. Equal
+    # statements about one picture are one question.
+    assert guess.calls == PRINTS * (4 + 4 + 4 * 5)
+    assert len(provider.asked) == PRINTS * (4 + 4 + 2)
+    groups = read_groups(run.data("04_final").path, "train", ["haiku"])
+    kept, dropped = two_sided(groups, "given", ["haiku"], 0)
+    assert (len(kept), dropped) == (len(groups), {})
+    for group in kept:
+        chosen, rejected = (
+            [a.text for a in group.answers if a.kind == kind] for kind in ("chosen", "rejected")
+        )
+        assert "moon" not in chosen[0]
+        assert ["moon" in text for text in rejected] == [True]
+    (note,) = json.loads(next(iter(run.data("02_captioned").rows()))["exchanges"])
+    assert sorted(note["scores"]) == [0.0, 0.0, 1.0, 1.0]
