@@ -21,10 +21,15 @@ class Rows(Sequence[dict[str, Any]]):
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        files = [open_parquet(path) for path in paths]
         self._paths = list(paths)
-        self._names = list(dict.fromkeys(n for file in files for n in file.schema_arrow.names))
-        self._ends = list(accumulate(file.metadata.num_rows for file in files))
+        names: dict[str, None] = {}
+        sizes = []
+        for path in paths:  # one open at a time: there may be more than a process may have
+            with open_parquet(path) as file:
+                names |= dict.fromkeys(file.schema_arrow.names)
+                sizes.append(file.metadata.num_rows)
+        self._names = list(names)
+        self._ends = list(accumulate(sizes))
         self._recent: OrderedDict[int, list[dict[str, Any]]] = OrderedDict()
 
     def __len__(self) -> int:
