@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
+
+import ahocorasick
 
 # Not \b: kana follow an address without a blank, and are word characters too.
 _ADDRESS: Final = re.compile(
@@ -14,10 +17,10 @@ _ADDRESS: Final = re.compile(
 _FILE: Final = re.compile(
     r"(?:^|\s|\b[a-z]:)[\\/]{1,2}[^\s\\/]+[\\/]\S"  # a path; "red/white/blue" is none
     # What cameras, telephones and scanners call a picture.
-    r"|\b(?:IMG|DSC|DSCN|DSCF|PICT|SAM|GOPR|DJI|MVI|VID|PXL|FB_IMG|CIMG|SCAN|IMAGE)[_-]?\d{3,}"
-    r"|\bP\d{7}\b|(?<!\d)(?:19|20)\d{6}_\d{6}(?!\d)"
-    r"|\bscreen ?shot[ _-]\d|\bwhatsapp image\b"
-    r"|(?<![0-9a-z])(?=[0-9a-f]*\d)[0-9a-f]{16,64}(?![0-9a-z])"
+    r"|\b(?:IMG|DSC|DSCN|DSCF|PICT|SAM|GOPR|DJI|MVI|VID|PXL|FB_IMG|CIMG|SCAN|IMAGE)[_-]?[0-9]{3,}"
+    r"|\bP[0-9]{7}\b|(?<![0-9])(?:19|20)[0-9]{6}_[0-9]{6}(?![0-9])"
+    r"|\bscreen ?shot[ _-][0-9]|\bwhatsapp image\b"
+    r"|(?<![0-9a-z])(?=[0-9a-f]*[0-9])[0-9a-f]{16,64}(?![0-9a-z])"
     r"|\w\.(?:jpe?g|png|gif|tiff?|webp|heic|avif|bmp|svg|psd|pdf)\b",
     re.IGNORECASE,
 )
@@ -53,12 +56,61 @@ _NOTHING: Final = re.compile(
 """Texts that are only the word for what they stand beside."""
 
 
+_HINTS: Final = {
+    _ADDRESS: ("://", "www.", "@", *(
+        f".{end}" for end in ("com", "org", "net", "edu", "gov", "info", "biz", "jp", "io", "de",
+                              "fr", "ru", "cn", "co.uk")
+    )),
+    _FILE: ("/", "\\", *"0123456789", "whatsapp", ".jp", ".png", ".gif", ".tif", ".webp", ".heic",
+            ".avif", ".bmp", ".svg", ".psd", ".pdf"),
+    _MARKUP: ("<", "&"),
+    _BOILERPLATE: tuple(_PHRASES),
+    _NOTHING: ("image", "photo", "picture", "thumbnail", "logo", "icon", "banner", "advertisement",
+               "loading", "null", "none", "undefined", "n/a", "alt", "figure", "slide"),
+}  # fmt: skip
+"""Pattern -> a text that it fits holds one of these; of a phrase, its longest part without signs.
+
+The patterns take 35 microseconds a text, and looking for all hints at once takes two.
+"""
+_ODD: Final = ("\u0131", "\u0307")
+"""Turkish letters that are an i for a pattern and not for `casefold`."""
+_SIGNS: Final = re.compile(r"\(\?.*?\)|\[.*?\]|\\.|.\?|[|+]")
+
+
+def _automaton() -> Any:
+    """An automaton that finds hints: each stands for the patterns that it may be part of."""
+    meant: dict[str, frozenset[re.Pattern[str]]] = {}
+    for pattern, hints in _HINTS.items():
+        for hint in (*_cores(hints), *_ODD):
+            meant[hint] = meant.get(hint, frozenset()) | {pattern}
+    automaton = ahocorasick.Automaton()
+    for hint, patterns in meant.items():
+        automaton.add_word(hint, patterns)
+    automaton.make_automaton()
+    return automaton
+
+
+def _cores(hints: tuple[str, ...]) -> Iterator[str]:
+    for hint in hints:
+        plain = max(_SIGNS.split(hint), key=len) if hint in _PHRASES else hint
+        yield plain.casefold()
+
+
+_HINTED: Final = _automaton()
+
+
 def found(text: str) -> str | None:
     """What a text holds that no caption does, or None."""
-    if _ADDRESS.search(text):
+    may: frozenset[re.Pattern[str]] = frozenset()
+    for _, patterns in _HINTED.iter(text.casefold()):
+        may |= patterns
+    if not may:
+        return None
+    if _ADDRESS in may and _ADDRESS.search(text):
         return "contains an address"
-    if _FILE.search(text):
+    if _FILE in may and _FILE.search(text):
         return "contains a file name"
-    if _MARKUP.search(text):
+    if _MARKUP in may and _MARKUP.search(text):
         return "contains markup"
-    return "boilerplate" if _BOILERPLATE.search(text) or _NOTHING.fullmatch(text) else None
+    said = _BOILERPLATE in may and _BOILERPLATE.search(text)
+    return "boilerplate" if said or (_NOTHING in may and _NOTHING.fullmatch(text)) else None

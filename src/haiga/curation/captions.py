@@ -121,6 +121,9 @@ def fault(
     text: str, language: str, rules: Sequence[Rule], meta: _Meta = MappingProxyType({})
 ) -> str | None:
     """Why a text is set aside: it is empty, or the reason of the first rule that it fails."""
-    if not text.strip():
+    if not text or text.isspace():
         return "empty"
-    return next((why for rule in rules if (why := ask(rule, text, language, meta))), None)
+    for rule in rules:
+        if why := ask(rule, text, language, meta):
+            return why
+    return None
