@@ -67,9 +67,23 @@ def word(spelling: str) -> Counts:
         if form in CONTRACTIONS:
             return frozenset({CONTRACTIONS[form]})
         if form in _table():
-            return _table()[form]
+            return _known(form)
     bare = spelling.strip("'")
     return _possessive(bare) or _inflected(bare) or _compound(bare) or _spelled(bare)
+
+
+def _known(spelling: str) -> Counts:
+    """A word's counts, without what the dictionary holds of other words of the same letters.
+
+    Of two letters it has the abbreviation too ("am", "us"), and of some plurals a slip that their
+    singular has not ("springs").
+    """
+    counts = _table()[spelling]
+    if len(spelling) == 2:
+        return counts - _letters(spelling) or counts
+    if spelling.endswith("s") and not re.search("(?:[sxz]|[cs]h|[cg]e|se)s$", spelling):
+        return counts & _table().get(spelling[:-1], counts) or counts
+    return counts
 
 
 @cache
@@ -152,7 +166,10 @@ def _possessive(spelling: str) -> Counts | None:
     if not spelling.endswith("'s"):
         return None
     owner = spelling[:-2]
-    return _plus(word(owner), frozenset({int(bool(re.search("(?:[sxz]|[cs]h|[cg]e|se)$", owner)))}))
+    hisses = re.search("(?:[sxz]|[cs]h|[cg]e|se)$", owner)
+    # A Japanese name ends in a vowel that sounds: Hiroshige's has no more syllables than he has.
+    sounds = owner not in _table() and ROMAJI.fullmatch(owner)
+    return _plus(word(owner), frozenset({int(bool(hisses and not sounds))}))
 
 
 def _inflected(spelling: str) -> Counts | None:
