@@ -35,7 +35,7 @@ CLEAN_SEED = 1_000_003
 FILTERS: Mapping[str, Sequence[str]] = {
     "pictures": ["curate.pictures=[]"],
     "captions": ["curate.captions=[]"],
-    "duplicates": ["curate.hamming=0"],
+    "duplicates": ["curate.hamming=-1"],
     "similarity": ["curate.similarity.enter=-1", "curate.similarity.reject=-1"],
 }
 """Filter -> the overrides without it."""

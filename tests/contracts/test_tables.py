@@ -12,6 +12,7 @@ from haiga.curation import captions, pictures
 from haiga.curation.balance import METHODS
 from haiga.curation.concepts import CONCEPTS
 from haiga.curation.engines import ENGINES
+from haiga.curation.safety import SAFETY
 from haiga.evaluation.benchmarks import BENCHMARKS
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.conditions import CONDITIONS
@@ -35,6 +36,7 @@ FUNCTIONS: dict[str, Mapping[str, Callable[..., Any]]] = {
     "pictures.RULES": pictures.RULES,
     "captions.RULES": captions.RULES,
     "CONCEPTS": CONCEPTS,
+    "SAFETY": SAFETY,
     "REWARDS": REWARDS,
     "COLUMNS": COLUMNS,
     "PARTS": PARTS,

@@ -137,3 +137,8 @@ def test_equal_hashes_fall_to_the_first_of_them(kinds):
     first = [kinds.index(kind) for kind in kinds]
     assert clusters == first
     assert twins == [-1 if at == of else of for at, of in enumerate(first)]
+
+
+def test_below_zero_no_row_repeats_another_and_copies_still_share_a_cluster():
+    rows = [["0" * 16], ["0" * 16], ["f" * 16]]
+    assert duplicates.find(rows, -1) == ([-1, -1, -1], [0, 0, 2])

@@ -1,9 +1,13 @@
 import csv
+from functools import partial
 
 import pytest
 
-from haiga.curation.review import Decision, Entry, key_of, read, write
+from haiga.curation import review
+from haiga.curation.review import Decision, Entry, key_of, read
 from haiga.errors import DataError
+
+write = partial(review.write, own=lambda task: task != "safety")
 
 
 def entry(text: str = "a red boat") -> Entry:
@@ -28,12 +32,12 @@ def test_what_is_listed_waits_and_what_is_decided_comes_back(tmp_path):
     assert write(path, [entry(), entry('雪の朝,\n"鶴"')]) == 2
     assert read(path) == {}
     decide(path, decision="Accept ", reason="it is red")
-    assert read(path) == {entry().key: Decision(True, "it is red")}
+    assert read(path) == {entry().key: Decision(True, "it is red", "describe")}
     # What is decided waits no more and stays; the other line is as it was.
     assert write(path, [entry(), entry('雪の朝,\n"鶴"')]) == 1
-    assert read(path) == {entry().key: Decision(True, "it is red")}
+    assert read(path) == {entry().key: Decision(True, "it is red", "describe")}
     assert write(path, []) == 0
-    assert read(path) == {entry().key: Decision(True, "it is red")}
+    assert read(path) == {entry().key: Decision(True, "it is red", "describe")}
 
 
 def test_a_list_of_nothing_is_no_file(tmp_path):
@@ -47,7 +51,7 @@ def test_a_spreadsheet_may_write_semicolons(tmp_path):
     path = tmp_path / "review.csv"
     write(path, [entry()])
     decide(path, decision="reject", delimiter=";")
-    assert read(path) == {entry().key: Decision(False, "")}
+    assert read(path) == {entry().key: Decision(False, "", "describe")}
 
 
 @pytest.mark.parametrize(
@@ -70,3 +74,13 @@ def test_another_file_is_no_list(tmp_path):
     path.write_bytes("é".encode("latin-1"))
     with pytest.raises(DataError, match="not UTF-8"):
         read(path)
+
+
+def test_what_waits_of_another_kind_is_not_forgotten(tmp_path):
+    path = tmp_path / "review.csv"
+    write(path, [entry()])
+    unsafe = Entry("k" * 16, "00_raw/pictures/pp/p.jpg", "safety", "", {}, "nsfw 0.9")
+    assert review.write(path, [unsafe], lambda task: task == "safety") == 1
+    assert review.count(path) == 2
+    assert write(path, []) == 0
+    assert review.count(path) == 1

@@ -48,6 +48,11 @@ def test_an_encoder_finds_what_hashes_do_not(tmp_path):
     assert note == f"{facts['pairs']} {told}"
 
 
+def test_a_second_set_needs_a_distance():
+    with pytest.raises(RecipeError, match=r"curate\.hamming: below 0 no picture is another's"):
+        check(load(RECIPE, [OTHER, "curate.hamming=-1"]))
+
+
 @pytest.mark.parametrize(
     ("option", "fault"),
     [

@@ -48,7 +48,8 @@ def find(rows: Sequence[Sequence[str]], distance: int) -> tuple[list[int], list[
 
     Args:
         rows: the perceptual hashes, 16 hex digits each, of the pictures of each row; at least one.
-        distance: hashes that differ in at most so many bits are the same picture.
+        distance: hashes that differ in at most so many bits are the same picture; where it is
+            below 0 none are, and rows are only clustered.
 
     Returns:
         For each row the earlier surviving row that shows *all* its pictures (-1: there is none),
@@ -66,7 +67,7 @@ def find(rows: Sequence[Sequence[str]], distance: int) -> tuple[list[int], list[
     for at, key in enumerate(keys):
         kind = kinds[key]
         original = first[kind] if of[kind] < 0 else first[of[kind]]
-        twins.append(-1 if original == at else original)
+        twins.append(-1 if original == at or distance < 0 else original)
     return twins, [first[cluster[kinds[key]]] for key in keys]
 
 

@@ -35,6 +35,8 @@ class Rules:
     """The modules that measure what the rules for pictures read."""
     others: Mapping[str, Folder] = field(default_factory=dict)
     """Name -> the 00_raw of another set, none of whose pictures may stay."""
+    models: Callable[[Sequence[Row], Mapping[str, Values]], Mapping[str, Values]] | None = None
+    """(rows, what is measured) -> what models and sources say of every picture besides."""
 
 
 def filter_rows(
@@ -69,6 +71,8 @@ def filter_rows(
         values = Together(
             [_measured(raw.path, ids, look, engine, progress) for look in rules.looks]
         )
+        if rules.models is not None:
+            values = Together([values, rules.models(rows, values)])
         others = {
             name: _hashes(each, engine, writer.keep_time) for name, each in rules.others.items()
         }

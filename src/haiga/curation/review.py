@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -30,6 +30,7 @@ class Decision(NamedTuple):
 
     accept: bool
     reason: str
+    task: str
 
 
 class Entry(NamedTuple):
@@ -72,7 +73,7 @@ def read(path: Path) -> dict[str, Decision]:
                 f"{path}, row {at}: it is accepted without a reason. Say in the last column why "
                 "the measurement is wrong here."
             )
-        found[row["key"]] = Decision(_WORDS[said], reason)
+        found[row["key"]] = Decision(_WORDS[said], reason, row["task"])
     return found
 
 
@@ -85,22 +86,27 @@ def count(path: Path) -> int:
     return len(_rows(path))
 
 
-def write(path: Path, entries: Iterable[Entry]) -> int:
-    """List `entries`, beside what is decided already; returns how many are undecided.
+def write(path: Path, entries: Iterable[Entry], own: Callable[[str], bool]) -> int:
+    """List `entries`, beside what is decided already; returns how many of them are undecided.
+
+    `own` tells by its task whether a line is of the same kind as `entries`: what is undecided of
+    another kind stays, what is undecided of this one and not listed any more goes.
 
     Raises:
         DataError: what is there is no such list.
     """
-    decided = {row["key"]: row for row in _rows(path) if row["decision"].strip()}
+    before = _rows(path)
+    decided = {row["key"]: row for row in before if row["decision"].strip()}
+    others = [row for row in before if row["key"] not in decided and not own(row["task"])]
     rows = {each.key: _row(each) for each in entries}
     waiting = [row for key, row in rows.items() if key not in decided]
-    if not (decided or waiting):
+    if not (decided or others or waiting):
         path.unlink(missing_ok=True)
         return 0
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows([*waiting, *decided.values()])
+    writer.writerows([*waiting, *others, *decided.values()])
     # With the mark by which spreadsheets know UTF-8.
     write_atomically(path, buffer.getvalue().encode("utf-8-sig"))
     return len(waiting)

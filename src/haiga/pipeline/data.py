@@ -10,13 +10,14 @@ from haiga.curation import captions, pictures
 from haiga.curation import run as curation
 from haiga.curation.engines import ENGINES
 from haiga.curation.filtering import Rules, filter_rows
+from haiga.curation.safety import safe
 from haiga.errors import RecipeError
-from haiga.pipeline import balancing, gating, likeness, tables
+from haiga.pipeline import balancing, gating, likeness, safeguarding, tables
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import cost, teach
 from haiga.recipe.bind import bind
 
-LATER = {"texts", "similarity", "balance", "semantic", "against"}
+LATER = {"texts", "similarity", "balance", "safety", "semantic", "against"}
 """What of [curate] 01_filtered does not depend on."""
 
 
@@ -76,11 +77,15 @@ def curate(run: Run) -> None:
     looks = pictures.looks([rule["name"] for rule in section.pictures])
     versions = [look.MEASURE for look in looks[1:]]
     rules = Rules(
-        pictures=_rules(pictures.RULES, section.pictures, "curate.pictures"),
+        pictures=[
+            *_rules(pictures.RULES, section.pictures, "curate.pictures"),
+            *([safe] if section.safety else []),
+        ],
         captions=_rules(captions.RULES, section.captions, "curate.captions"),
         same=likeness.sameness(run),
         looks=looks,
         others=likeness.others(run),
+        models=safeguarding.models(run),
     )
     options = {
         **section.model_dump(mode="json", exclude=LATER),
@@ -88,6 +93,7 @@ def curate(run: Run) -> None:
         # Named where they are taken, so that folders from before there were any still fit.
         **({"looks": versions} if versions else {}),
         **likeness.options(section),
+        **safeguarding.options(run),
     }
     filter_rows(
         run.data("00_raw"),

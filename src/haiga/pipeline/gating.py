@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from haiga import store
 from haiga.curation import captions, review
 from haiga.curation.asking import ask
 from haiga.curation.run import Pairs, Sort
+from haiga.curation.safety import TASK
 from haiga.errors import HaigaError
 from haiga.pipeline.run import Run, checkpoint
 from haiga.pipeline.teaching import books, opened_all
@@ -38,11 +38,12 @@ def options(run: Run) -> dict[str, Any]:
     section = run.recipe.curate.similarity
     if section is None:
         return {}
-    return {"similarity": section.model_dump(mode="json"), "decisions": decisions(run)}
+    said = {key: each[:2] for key, each in decisions(run).items() if each.task != TASK}
+    return {"similarity": section.model_dump(mode="json"), "decisions": said}
 
 
 def decisions(run: Run) -> dict[str, review.Decision]:
-    """What people have decided, by key."""
+    """What people have decided, by key, of texts and of pictures."""
     return review.read(run.folder / "data" / review.NAME)
 
 
@@ -105,18 +106,21 @@ def _judged(run: Run, section: Similarity, rules: Rules, pairs: Pairs) -> Sort:
         run.emit,
     )
     write_json(run.data(STAGE).path / FACTS, judged.facts)
-    _list(run, data / review.NAME, judged.waiting)
+    list_for_review(run, judged.waiting, STAGE)
     return judged.sort
 
 
-def _list(run: Run, path: Path, waiting: Sequence[review.Entry]) -> None:
-    count = review.write(path, waiting)
+def list_for_review(run: Run, waiting: Sequence[review.Entry], stage: str) -> None:
+    """Put what a stage leaves to a person into the list, and say so."""
+    path = run.folder / "data" / review.NAME
+    count = review.write(path, waiting, lambda task: (task == TASK) == (stage != STAGE))
     if count:
+        what = "texts wait" if stage == STAGE else "pictures wait"
         text = (
-            f"{count} texts wait for a person, and stay out until then: write accept and why, or "
+            f"{count} {what} for a person, and stay out until then: write accept and why, or "
             f"reject, into the last columns of {path}, and run the same command with --rebuild."
         )
-        run.emit({"kind": "warning", "stage": STAGE, "text": text})
+        run.emit({"kind": "warning", "stage": stage, "text": text})
 
 
 Again: TypeAlias = Callable[[Sequence[Mapping[str, Any]], str], Iterator[dict[str, Any] | None]]

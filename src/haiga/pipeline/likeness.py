@@ -52,6 +52,8 @@ def others(run: Run) -> dict[str, Folder]:
 
 def faults(section: Curate) -> Iterator[str]:
     """What is wrong with it in a recipe."""
+    if section.against and section.hamming < 0:
+        yield "curate.hamming: below 0 no picture is another's, also where curate.against asks"
     for name, component in section.against.items():
         try:
             bind(sources.SOURCES, component, f"curate.against.{name}")

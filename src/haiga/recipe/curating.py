@@ -54,14 +54,17 @@ class Curate(Section):
     pictures: Components = ()
     captions: Components = ()
     """For the source's own captions."""
-    hamming: Annotated[int, Field(ge=0, le=64)] = 8
-    """Pictures whose 64-bit perceptual hashes differ in at most so many bits are duplicates."""
+    hamming: Annotated[int, Field(ge=-1, le=64)] = 8
+    """Pictures whose 64-bit perceptual hashes differ in at most so many bits are duplicates;
+    -1: none are."""
     semantic: Semantic | None = None
     """None: pictures are compared by their hashes alone."""
     against: dict[Word, Component] = {}
     """Name -> a source whose pictures may not be among these: a set to evaluate on."""
     texts: dict[Word, Components] = {}
     """Task -> rules for the texts that a teacher wrote for it."""
+    safety: Components = ()
+    """Who may say that a picture must not be used; nobody, unless they are named."""
     similarity: Similarity | None = None
     """None: no text is compared with its picture."""
     balance: Balance | None = None

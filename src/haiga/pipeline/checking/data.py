@@ -8,7 +8,7 @@ from typing import Any
 
 from haiga.curation import captions, pictures
 from haiga.curation.engines import ENGINES
-from haiga.pipeline import balancing, gating, likeness, teaching
+from haiga.pipeline import balancing, gating, likeness, safeguarding, teaching
 from haiga.pipeline.checking.said import bound, said
 from haiga.pipeline.writers import writers
 from haiga.recipe.bind import bind, options
@@ -34,6 +34,7 @@ def faults(recipe: Recipe) -> Iterator[str | None]:
         unbound = [bound(TEACHERS, writer.component, writer.path) for writer in asked]
         yield from unbound if any(unbound) else teaching.faults(recipe.teach, recipe)
     yield bound(ENGINES, recipe.engine, "engine")
+    yield from safeguarding.faults(recipe.curate)
     if recipe.curate.balance is not None:
         yield from balancing.faults(recipe.curate.balance)
     if recipe.curate.similarity is not None:
