@@ -17,6 +17,7 @@ COMMANDS = {
     "report": RUN,
     "write": ["model", "pictures", "--task", "--language"],
     "export": ["model", "folder"],
+    "assign": ["documents", "folder", "--tower", "--form", "--to", "--method", "--minimum"],
 }
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from haiga.cli import documents as on_documents
 from haiga.cli import judging
 from haiga.cli import models as on_models
 from haiga.cli.base import (
@@ -168,6 +169,7 @@ def report(opened: Run, words: str) -> None:
 app.command()(judging.evaluate)
 app.command()(on_models.write)
 app.command()(on_models.export)
+app.command()(on_documents.assign)
 
 
 def quiet() -> None:

@@ -15,6 +15,7 @@ from haiga.pipeline.console import time_left
 from haiga.pipeline.run import DATA, Run
 
 if TYPE_CHECKING:
+    from haiga.curation.interleave import Tally
     from haiga.planning.parameters import Plan
     from haiga.teachers.estimate import Cost
 
@@ -177,6 +178,21 @@ def plan(counted: Plan) -> None:
         [stage.name, rule, f"{size:,}"] for stage in counted.stages for rule, size in stage.by_rule
     ]
     show(["stage", "rule", "parameters that fall to it"], rules)
+
+
+def assigned(tally: Tally) -> None:
+    """What became of the pictures of documents."""
+    rows = [
+        ["documents", f"{tally.documents:,}"],
+        ["pictures", f"{tally.pictures:,}"],
+        ["assigned to a text", f"{tally.assigned:,}"],
+        ["like no text that was free", f"{tally.unlike:,}"],
+        ["gone, or broken", f"{tally.gone:,}"],
+        ["texts with one picture", f"{tally.texts_with_one:,}"],
+        ["texts with several", f"{tally.texts_with_several:,}"],
+        *([f"left out: {why}", f"{count:,}"] for why, count in tally.faults.items()),
+    ]
+    show(["what", "how many"], rows)
 
 
 def show(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
