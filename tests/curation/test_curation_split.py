@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from haiga.curation.split import split
+from haiga.curation.split import split, together
 from haiga.errors import DataError
 
 
@@ -61,3 +61,11 @@ def test_too_few_rows_are_a_sentence():
 def test_a_split_that_cannot_be_filled_is_a_sentence():
     with pytest.raises(DataError, match=r"held_out = 1 rows are missing"):
         split(["a", "a", "b", "b", "c", "c"], {"held_out": 3}, 0)
+
+
+def test_clusters_that_share_a_series_are_one():
+    rows = [("a", "film"), ("b", ""), ("c", "film"), ("c", "reel"), ("d", "reel"), ("e", "")]
+    found = together(rows)
+    assert len({found[at] for at in (0, 2, 3, 4)}) == 1
+    assert len(set(found)) == 3
+    assert together([("a", ""), ("b", "")]) == ["a", "b"]

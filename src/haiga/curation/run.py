@@ -20,12 +20,12 @@ from haiga.curation import captions
 from haiga.curation.breaker import stop_if_most_fail
 from haiga.curation.groups import groups_of
 from haiga.curation.rows import raw_row
-from haiga.curation.split import split
+from haiga.curation.split import split, together
 from haiga.curation.sweep import SHARD, Row, parted, sweep
 from haiga.events import Sink
 from haiga.recipe.checks import traces_of
 from haiga.records import Group
-from haiga.sources import Found
+from haiga.sources import SERIES, Found
 from haiga.store import Folder, PictureFiles, write_final
 
 Pairs: TypeAlias = Callable[[], Iterator[tuple[Row, list[Row]]]]
@@ -143,8 +143,10 @@ def finalise(
     if target.is_complete("04_final", options, parents):
         return
     rows = checked.rows()
-    where = split([row["cluster"] for row in rows], sizes, seed)
-    train = [row for row, name in zip(rows, where, strict=True) if name == "train"]
+    kin = [(row["cluster"], str(json.loads(row["meta"]).get(SERIES) or "")) for row in rows]
+    where = split(together(kin), sizes, seed)
+    thinned = balance is not None  # only then are the rows of a split wanted all at once
+    train = [row for row, name in zip(rows, where, strict=True) if thinned and name == "train"]
     out = balance(train) if balance is not None else {}
     groups: dict[str, list[Group]] = {name: [] for name in ("train", *sizes)}
     for row, name in zip(rows, where, strict=True):

@@ -9,6 +9,27 @@ import numpy as np
 from haiga.errors import DataError
 
 
+def together(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """The (cluster, series) of rows as one name each: clusters that share a series are one.
+
+    "" is no series.
+
+    The frames of a clip may look as little alike as any pictures and still give each other away.
+    """
+    above: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while (higher := above.setdefault(name, name)) != name:
+            above[name] = name = above[higher]
+        return name
+
+    first: dict[str, str] = {}
+    for cluster, each in rows:
+        if each:
+            above[root(cluster)] = root(first.setdefault(each, cluster))
+    return [root(cluster) for cluster, _ in rows]
+
+
 def split(clusters: Sequence[str], sizes: Mapping[str, int], seed: int) -> list[str]:
     """The split of each row: one of `sizes` (name -> rows wanted), else "train".
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from haiga.sources import conversations, preferences
-from haiga.sources.base import Found
+from haiga.sources.base import SERIES, Found
 from haiga.sources.datacomp import datacomp, row_counts
 from haiga.sources.documents import MMC4, OBELICS, documents
 from haiga.sources.floating_world import floating_world
@@ -14,6 +14,7 @@ from haiga.sources.folder import folder
 from haiga.sources.hub import hub
 from haiga.sources.met import clause_counts, met
 from haiga.sources.url_list import url_list
+from haiga.sources.video import video
 from haiga.sources.webdataset import webdataset
 from haiga.world import CAPTIONS_VERSION, PRINTER_VERSION
 
@@ -30,6 +31,7 @@ SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
     "mmpr": partial(hub, preferences.MMPR),
     "webdataset": webdataset,
     "url_list": url_list,
+    "video": video,
     "datacomp": datacomp,
     "obelics": partial(documents, OBELICS),
     "mmc4": partial(documents, MMC4),
@@ -49,4 +51,4 @@ NOTES: dict[str, Callable[..., Iterator[str]]] = {
 }
 """Of what a source can say before it begins, in lines, from its options."""
 
-__all__ = ["NOTES", "SOURCES", "VERSIONS", "Found"]
+__all__ = ["NOTES", "SERIES", "SOURCES", "VERSIONS", "Found"]

@@ -11,6 +11,9 @@ from haiga.records import Answer, Message
 MAX_BYTES: Final = 64 << 20
 """A larger picture file is refused before it is read: one of them could fill the memory."""
 
+SERIES: Final = "series"
+"""Things that have the same under this name in their `meta` stay on one side of a split."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

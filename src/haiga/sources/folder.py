@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -47,7 +47,7 @@ def folder(
     root = Path(path)
     names = list(walk(root))
     keys = (caption,) if caption else CAPTIONS
-    told = _told(root, [name for name, why in names if not why and _is_table(name)])
+    known = told(root, names)
     shown = [(name, why) for name, why in names if why or _suffix(name) in SUFFIXES]
     if not any(not why for _, why in shown):
         raise DataError(
@@ -55,11 +55,11 @@ def folder(
         )
     files = {name for name, why in names if not why}
     for name, why in shown[skip:]:
-        words = _words(root, name, files, keys, told.rows.get(name, {}))
-        yield _found(root, name, why, words, (language, meta))
+        said = words(root, name, files, keys, known.rows.get(name, {}))
+        yield _found(root, name, why, said, (language, meta))
     there = {name for name, _ in names}
-    missing = [(name, "named in a table and not there") for name in told.rows if name not in there]
-    for name, why in [*missing, *told.faults][max(0, skip - len(shown)) :]:
+    missing = [(name, "named in a table and not there") for name in known.rows if name not in there]
+    for name, why in [*missing, *known.faults][max(0, skip - len(shown)) :]:
         yield Found(id=name, language=language, meta=dict(meta or {}), fault=why)
 
 
@@ -75,29 +75,37 @@ def _found(
     root: Path,
     name: str,
     why: str,
-    words: Words | str,
+    said: Words | str,
     common: tuple[str, Mapping[str, str] | None],
 ) -> Found:
     language, given = common
     shown = why or picture_at(root, name)
-    if isinstance(words, str) or isinstance(shown, str):
-        fault = shown if isinstance(shown, str) else str(words)
+    if isinstance(said, str) or isinstance(shown, str):
+        fault = shown if isinstance(shown, str) else str(said)
         return Found(id=name, language=language, meta=dict(given or {}), fault=fault)
     data, _ = shown
-    text, said = words
+    text, besides = said
     return Found(
         id=name,
         pictures=((data, _suffix(name)),),
         caption=text,
         language=language,
-        meta={"file": name, **meta_of(said, (FILE_NAME,), given)},
+        meta={"file": name, **meta_of(besides, (FILE_NAME,), given)},
     )
 
 
-def _words(
+def words(
     root: Path, name: str, files: set[str], keys: tuple[str, ...], row: Mapping[str, Any]
 ) -> Words | str:
-    """The caption of a picture and the rest that is said of it, or why that cannot be read."""
+    """The caption of a file and the rest that is said of it, or why that cannot be read.
+
+    Args:
+        root: the folder.
+        name: of the file, from the folder on.
+        files: all names in the folder.
+        keys: under which a caption may stand, the first that is there.
+        row: what a table says of the file.
+    """
     stem = name.removesuffix(PurePosixPath(name).suffix)
     said = dict(row)
     try:
@@ -121,14 +129,20 @@ def _caption(said: dict[str, Any], keys: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """What the tables say: of each file, by its name from the root, and what is wrong with them."""
 
     rows: Mapping[str, Mapping[str, Any]]
     faults: tuple[tuple[str, str], ...]
 
 
-def _told(root: Path, tables: list[str]) -> _Told:
+def told(root: Path, names: Sequence[tuple[str, str]]) -> Told:
+    """What the tables among the names of a folder say (see `files.walk`).
+
+    Raises:
+        DataError: a table cannot be used.
+    """
+    tables = [name for name, why in names if not why and _is_table(name)]
     rows: dict[str, Mapping[str, Any]] = {}
     faults = []
     for table in tables:
@@ -149,7 +163,7 @@ def _told(root: Path, tables: list[str]) -> _Told:
                 faults.append((place, "names a file that another row names"))
             else:
                 rows[name] = row
-    return _Told(rows, tuple(faults))
+    return Told(rows, tuple(faults))
 
 
 def _normal(path: PurePosixPath) -> str | None:
