@@ -100,7 +100,7 @@ def test_what_cannot_be_decoded_is_set_aside_and_nothing_else(tmp_path):
         ("a.mp4@2.00s", ""),
         ("b.mp4", "cannot be decoded"),
         ("c.mp4", "cannot be decoded"),
-        ("d.mp4", "cannot be decoded"),
+        ("d.mp4", "no picture in it"),
         ("e.mp4", "the words beside it cannot be read"),
     ]
 

@@ -45,7 +45,7 @@ def video(
     the source `folder`, and go with each of its frames. Frames are upright and of square pixels,
     and become JPEG of quality 95: a clip holds no files that could be kept as they came.
 
-    What cannot be decoded is set aside, whole. Going on after a stop decodes what came before again.
+    What cannot be decoded is set aside, whole. Going on decodes the clips before again.
 
     Raises:
         DataError: there is no such folder or no clip in it, more frames than can be, or no PyAV.
