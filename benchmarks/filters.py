@@ -3,14 +3,16 @@
     python benchmarks/filters.py recipes/filters.toml --seeds 42 43
 
 The recipe has all filters. Each variant is a run of its own, `<workdir>/<recipe>-<variant>-<seed>`,
-and what is complete is not made again. Every variant answers the same clean prints, which no
-variant has seen: a world of another seed without faults. Answers of all seeds are pooled, clusters
-are pictures, and differences from `raw` are paired by picture and adjusted after Holm.
+and what is complete is not made again; prints and what was measured of them are those of `raw`.
+Every variant answers the same clean prints, which no variant has seen: a world of another seed
+without faults. Answers of all seeds are pooled, clusters are pictures, and differences from `raw`
+are paired by picture and adjusted after Holm.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -85,6 +87,7 @@ def overrides(options: argparse.Namespace, variant: str, seed: int) -> list[str]
 def make(options: argparse.Namespace, variant: str, seed: int, clean: Run) -> None:
     """Curate, train, and have the clean prints answered."""
     changes = overrides(options, variant, seed)
+    share(options, variant, seed)
     words = [str(options.recipe), "--workdir", str(options.workdir)]
     for change in changes:
         words += ["--set", change]
@@ -101,6 +104,16 @@ def make(options: argparse.Namespace, variant: str, seed: int, clean: Run) -> No
             conditions=["full"],
             decoding=decoding(run),
         )
+
+
+def share(options: argparse.Namespace, variant: str, seed: int) -> None:
+    """Begin a variant with the prints of `raw`, and with what towers have seen of them."""
+    raw, own = (
+        options.workdir / f"{options.recipe.stem}-{name}-{seed}" for name in ("raw", variant)
+    )
+    for part in ("data/00_raw", "data/measurements", "features"):
+        if (raw / "data/04_final/manifest.json").exists() and not (own / part).exists():
+            shutil.copytree(raw / part, own / part)
 
 
 def tasks(run: Run) -> dict[str, str]:
