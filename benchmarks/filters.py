@@ -12,9 +12,11 @@ are paired by picture and adjusted after Holm.
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,6 +24,7 @@ from pathlib import Path
 from experiments import exactly, percent, row
 
 from haiga import store
+from haiga.curation.gate import AGAIN, BELOW, WAITS
 from haiga.evaluation.answerers import answerer
 from haiga.evaluation.checks import CHECKS, Parts, clusters, score
 from haiga.evaluation.compare import linearised
@@ -33,6 +36,7 @@ from haiga.pipeline.run import Run, open_run
 from haiga.recipe.load import load
 from haiga.statistics import paired
 
+REASONS = (BELOW, AGAIN, WAITS)
 CLEAN_SEED = 1_000_003
 FILTERS: Mapping[str, Sequence[str]] = {
     "pictures": ["curate.pictures=[]"],
@@ -148,8 +152,28 @@ def tables(options: argparse.Namespace, clean: Run) -> list[str]:
             str(trained_on(runs[variant, options.seeds[0]], task)) for task in ("describe", "haiku")
         ]
         lines += row([variant, *counts])
+    if "similarity" in options.variants:
+        lines += ["", *gate([runs["similarity", seed] for seed in options.seeds])]
     for stage, task in tasks(clean).items():
         lines += ["", *table(options, clean, runs, stage, task)]
+    return lines
+
+
+def gate(runs: Sequence[Run]) -> list[str]:
+    """What the similarity gate made of the source's captions, fault by fault."""
+    ends = ("entered", *(reason.split(":")[-1].strip() for reason in REASONS))
+    counted: dict[str, Counter[str]] = {}
+    for run in runs:
+        stage = run.data("03_quality_checked")
+        for row_ in (*stage.rows(), *stage.dropped()):
+            counts = counted.setdefault(str(json.loads(row_["meta"])["fault"]), Counter())
+            for text in (*(row_["answers"] or ()), *(row_["set_aside"] or ())):
+                if text["task"] == "describe" and text["source"] == "source":
+                    counts[text.get("reason") or ""] += 1
+    lines = row(["fault", "captions", *ends], head=True)
+    for fault, counts in sorted(counted.items()):
+        cells = [str(counts[reason]) for reason in ("", *REASONS)]
+        lines += row([fault, str(counts.total()), *cells])
     return lines
 
 
