@@ -11,6 +11,7 @@ from haiga.pipeline.check import check
 from haiga.pipeline.data import make_data
 from haiga.pipeline.run import Run
 from haiga.recipe.load import load
+from haiga.sources.floating_world import floating_world
 
 RECIPE = """
 name = "gate"
@@ -194,3 +195,30 @@ def test_a_tower_that_does_not_read_the_language_is_flagged(tmp_path):
     make_data(Run(recipe, tmp_path / "run", said.append))
     warnings = [event["text"] for event in said if event["kind"] == "warning"]
     assert any("Either it does not read ja" in text for text in warnings)
+
+
+def test_each_language_of_a_mixed_set_has_its_encoder_and_its_gates(tmp_path):
+    (tmp_path / "prints").mkdir()
+    rows = []
+    for language in ("en", "ja"):
+        for thing in floating_world(3, language, 0, prints=8):
+            name = f"{language}-{thing.id}{thing.pictures[0][1]}"
+            (tmp_path / "prints" / name).write_bytes(thing.pictures[0][0])
+            rows.append(json.dumps({"file_name": name, "caption": thing.caption}))
+    (tmp_path / "prints" / "metadata.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    recipe = RECIPE.replace("enter = 0.22", 'towers = { ja = "world:tower" }')
+    (tmp_path / "gate.toml").write_text(recipe, encoding="utf-8")
+    changes = [
+        f"source={{ name = 'folder', path = '{tmp_path}/prints' }}",
+        "curate.hamming=-1",
+        "curate.similarity.enter={ false_accepts = 0.1 }",
+        "curate.similarity.reject={ false_accepts = 0.5 }",
+        "split.held_out=1",
+        "split.validation=1",
+    ]
+    run = Run(load(tmp_path / "gate.toml", changes), tmp_path / "run", lambda event: None)
+    make_data(run)
+    facts = json.loads((run.data("03_quality_checked").path / "similarity.json").read_text())
+    assert {name: each["texts"] for name, each in facts.items()} == {"en": 8, "ja": 8}
+    assert facts["en"]["retrieval"]["share"] > 0.8 > facts["ja"]["retrieval"]["share"]
+    assert facts["en"]["enter"]["cosine"] != facts["ja"]["enter"]["cosine"]

@@ -20,6 +20,7 @@ from haiga.curation.review import Decision, Entry
 from haiga.curation.similarity import Bound, Bounds
 from haiga.events import Sink
 from haiga.store import PictureFiles
+from haiga.text.language import identify
 
 Row: TypeAlias = Mapping[str, Any]
 Text: TypeAlias = dict[str, Any]
@@ -41,6 +42,9 @@ class Gate:
     reject: Bound
     encoder: Callable[[str], Encoder]
     """Language -> the encoder that reads it."""
+    languages: Sequence[str]
+    """Those that texts are told apart by, beside the one that their row says; none where one
+    encoder reads all."""
     again: Callable[[Sequence[Row], str], Iterator[Text | None]] | None
     """(rows, task) -> for each row another text of that task, or None where none came that the
     rules let stand. None where nobody writes again."""
@@ -147,9 +151,19 @@ def _measured(gate: Gate, pairs: Pairs, files: PictureFiles) -> Iterator[Seen]:
             for text in texts
             if text["task"] in gate.tasks and row["pictures"] and _is_claim(text)
         ]
-        for language in dict.fromkeys(row["language"] for row, _ in asked):
-            own = [(row, text) for row, text in asked if row["language"] == language]
-            yield from _scored(gate.encoder(language), own, files)
+        spoken = [_language(row, text, gate.languages) for row, text in asked]
+        for language in dict.fromkeys(spoken):
+            own = [pair for pair, each in zip(asked, spoken, strict=True) if each == language]
+            yield from _scored(gate.encoder(language), language, own, files)
+
+
+def _language(row: Row, text: Text, languages: Sequence[str]) -> str:
+    """The language that a text looks to be in, where there is a choice; else what its row says."""
+    said = str(row["language"])
+    if not languages:
+        return said
+    found = identify(text["text"], (*languages, said))
+    return said if found == "und" else found
 
 
 def _is_claim(text: Text) -> bool:
@@ -158,7 +172,10 @@ def _is_claim(text: Text) -> bool:
 
 
 def _scored(
-    encoder: Encoder, asked: Sequence[tuple[Row, Text]], files: Mapping[str, bytes]
+    encoder: Encoder,
+    language: str,
+    asked: Sequence[tuple[Row, Text]],
+    files: Mapping[str, bytes],
 ) -> Iterator[Seen]:
     ids = list(dict.fromkeys(id for row, _ in asked for id in row["pictures"]))
     faults = encoder.see(ids, files)
@@ -171,7 +188,7 @@ def _scored(
             Key(row["id"], text["task"], text["text"]),
             tuple(row["pictures"]),
             row["cluster"],
-            row["language"],
+            language,
             text["source"],
             score,
             encoder.stamp,
@@ -226,8 +243,9 @@ def _write_again(gate: Gate, pairs: Pairs, gates: Mapping[str, Bounds], judged: 
             for (row, key), text in zip(rows, new, strict=True):
                 if text is None:
                     continue
-                (seen,) = _scored(gate.encoder(row["language"]), [(row, text)], {})
-                if _why(seen.score, gates[row["language"]]) == "":
+                language = _language(row, text, gate.languages)
+                (seen,) = _scored(gate.encoder(language), language, [(row, text)], {})
+                if _why(seen.score, gates.get(language, (None, None))) == "":
                     instead = {**text, "similarity": seen.score, "tower": seen.stamp}
                     judged.seen[key] = replace(judged.seen[key], why=AGAIN, instead=instead)
 

@@ -96,6 +96,7 @@ def _judged(run: Run, section: Similarity, rules: Rules, pairs: Pairs) -> Sort:
             enter=section.enter,
             reject=section.reject,
             encoder=lambda language: opened(section.towers.get(language, section.tower)),
+            languages=tuple(section.towers),
             again=_again(run, rules),
             decisions=decisions(run),
             folder=data,

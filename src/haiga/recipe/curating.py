@@ -15,7 +15,8 @@ class Similarity(Section):
 
     tower: str
     towers: dict[Word, str] = {}
-    """Language -> the encoder that reads it, where that is another."""
+    """Language -> the encoder that reads it, where that is another. A text's language is that which
+    it looks to be in, among these and the recipe's."""
     enter: Bound = {"false_accepts": 0.01}
     """From here on a text enters: a cosine, or the share of shuffled pairs that may reach it."""
     reject: Bound = {"false_accepts": 0.1}
