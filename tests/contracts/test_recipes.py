@@ -14,6 +14,12 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _from_the_root(monkeypatch):
+    """Where the voices are that a recipe brings along."""
+    monkeypatch.chdir(RECIPES[0].parents[1])
+
+
 def test_there_are_recipes():
     assert {"smoke", "ukiyoe-haiku-en", "ukiyoe-haiku-ja"} <= {path.stem for path in RECIPES}
 

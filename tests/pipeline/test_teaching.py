@@ -246,6 +246,43 @@ def test_a_local_server_costs_nothing_and_needs_nothing(folder, monkeypatch):
     assert "authorization" not in provider.headers[0]
 
 
+def test_every_voice_and_one_of_ones_own_reach_training_in_their_form(
+    folder, tmp_path, monkeypatch
+):
+    """What is too long for its voice is set aside with the reason."""
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "voices" / "letter.en.txt").write_text("Write a letter.\n\nYou write letters.")
+    monkeypatch.chdir(tmp_path)
+    long = "The boat of the letter is a long one. " * 5
+
+    def script(number, body):
+        letter = body["system"] == "You write letters."
+        return claude(long if letter and number % 8 == 3 else f"A boat lies at bridge {number} in rain.")
+
+    tasks = ["noir", "museum", "alt", "letter"]
+    rules = {task: [{"name": "words", "minimum": 4, "maximum": 30}] for task in tasks}
+    more = [f"teach.tasks={json.dumps(tasks)}", "teach.answers=1"]
+    more.append("stage.sft.tasks=['letter']")
+    more.append("curate.texts={" + ", ".join(
+        f"{task} = [{_toml(rule)}]" for task, (rule,) in rules.items()
+    ) + "}")  # fmt: skip
+    with served(script=script) as provider:
+        run = _run(folder, provider.url, *more, pace={"at_once": 1})
+        check(run.recipe)
+        make_data(run)
+        asked = {body["messages"][0]["content"][-1]["text"] for body in provider.asked}
+    assert "Write a letter." in asked
+    assert len(asked) == 4
+    groups = read_groups(run.data("04_final").path, "train")
+    assert set(tasks) <= {group.task for group in groups}
+    aside = [
+        (text["task"], text["reason"])
+        for row in run.data("03_quality_checked").rows()
+        for text in row["set_aside"]
+    ]
+    assert set(aside) == {("letter", "over 30 words")}
+
+
 def _two(url: str, model: str = "claude-sonnet-5-5", **options) -> list[str]:
     other = {"name": "anthropic", "model": model, "max_dollars": 1.0, "base_url": url, **options}
     return [
