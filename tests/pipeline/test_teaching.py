@@ -257,7 +257,8 @@ def test_every_voice_and_one_of_ones_own_reach_training_in_their_form(
 
     def script(number, body):
         letter = body["system"] == "You write letters."
-        return claude(long if letter and number % 8 == 3 else f"A boat lies at bridge {number} in rain.")
+        said = f"A boat lies at bridge {number} in the rain."
+        return claude(long if letter and number % 8 == 3 else said)
 
     tasks = ["noir", "museum", "alt", "letter"]
     rules = {task: [{"name": "words", "minimum": 4, "maximum": 30}] for task in tasks}

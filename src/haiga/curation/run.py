@@ -14,11 +14,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, islice
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from haiga.curation import captions
 from haiga.curation.breaker import stop_if_most_fail
 from haiga.curation.groups import groups_of
+from haiga.curation.ranking import Ranking, ranked
 from haiga.curation.rows import raw_row
 from haiga.curation.split import split, together
 from haiga.curation.sweep import SHARD, Row, parted, sweep
@@ -77,8 +79,10 @@ def check_captions(
     *,
     rules: Mapping[str, Sequence[captions.Rule]],
     gate: Callable[[Pairs], Sort] | None = None,
+    rankings: Mapping[str, Ranking] = MappingProxyType({}),
 ) -> None:
-    """03_quality_checked: the rules of each task on its texts, then the gate on those that stand.
+    """03_quality_checked: the rules of each task on its texts, then the gate on those that stand,
+    then the rankings of those that are left.
 
     A text that fails is set aside. The gate looks at all rows once before the first is written.
 
@@ -99,7 +103,7 @@ def check_captions(
         if sort is not None:
             good, unlike = sort(rows[at], good)
             bad += unlike
-        row = {**rows[at], "answers": good, "set_aside": bad}
+        row = {**rows[at], "answers": ranked(rows[at], good, rankings), "set_aside": bad}
         if good:
             return {**row, "quality": len(good) / (len(good) + len(bad))}
         return {**row, "reason": f"{bad[0]['task']}: {bad[0]['reason']}"}

@@ -12,12 +12,12 @@ from haiga.curation.engines import ENGINES
 from haiga.curation.filtering import Rules, filter_rows
 from haiga.curation.safety import safe
 from haiga.errors import RecipeError
-from haiga.pipeline import balancing, gating, likeness, safeguarding, tables
+from haiga.pipeline import balancing, gating, likeness, ranking, safeguarding, tables
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import cost, teach
 from haiga.recipe.bind import bind
 
-LATER = {"texts", "similarity", "balance", "safety", "semantic", "against"}
+LATER = {"texts", "rank", "similarity", "balance", "safety", "semantic", "against"}
 """What of [curate] 01_filtered does not depend on."""
 
 
@@ -112,8 +112,16 @@ def finish(run: Run) -> None:
     rules = {task: _rules(captions.RULES, texts[task], f"curate.texts.{task}") for task in texts}
     checked = run.data("03_quality_checked")
     options = {"texts": recipe.curate.model_dump(mode="json")["texts"], **gating.options(run)}
+    options |= ranking.options(run)
     gate = gating.gate(run, rules)
-    curation.check_captions(run.data("02_captioned"), checked, options, rules=rules, gate=gate)
+    curation.check_captions(
+        run.data("02_captioned"),
+        checked,
+        options,
+        rules=rules,
+        gate=gate,
+        rankings=ranking.rankings(run),
+    )
     split = recipe.split
     seed = recipe.seed if split.seed is None else split.seed
     sizes = {"held_out": split.held_out, "validation": split.validation}

@@ -192,6 +192,8 @@ def _asked(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"{path}.rejected", rejected
     for task in _table(_table(recipe.get("curate")).get("texts")):
         yield f"curate.texts.{task}", task
+    for task in _table(_table(recipe.get("curate")).get("rank")):
+        yield f"curate.rank.{task}", task
     for task in _array(_table(recipe.get("critic")).get("styles")):
         if isinstance(task, str):
             yield "critic.styles", task

@@ -49,6 +49,17 @@ class Semantic(Section):
     """From here on two pictures show the same; it belongs to one encoder."""
 
 
+class Rank(Section):
+    """Which of several texts about one picture is preferred to which."""
+
+    rewards: Components
+    """What a text is worth, each with a `weight` beside its own options, as a rollout has them."""
+    gap: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    """By how much a chosen text is at least worth more than its rejected one."""
+    length: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.25
+    """How many times as long, in characters, either of the two may be."""
+
+
 class Curate(Section):
     """Which pictures and which texts stay; each rule is a component."""
 
@@ -68,5 +79,7 @@ class Curate(Section):
     """Who may say that a picture must not be used; nobody, unless they are named."""
     similarity: Similarity | None = None
     """None: no text is compared with its picture."""
+    rank: dict[Word, Rank] = {}
+    """Task -> how its texts are ranked, of which the best and the worst that fit make a pair."""
     balance: Balance | None = None
     """None: what came through is learned from as often as it comes."""

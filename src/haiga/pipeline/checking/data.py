@@ -8,7 +8,7 @@ from typing import Any
 
 from haiga.curation import captions, pictures
 from haiga.curation.engines import ENGINES
-from haiga.pipeline import balancing, gating, likeness, safeguarding, teaching
+from haiga.pipeline import balancing, gating, likeness, ranking, safeguarding, teaching
 from haiga.pipeline.checking.said import bound, said
 from haiga.pipeline.writers import writers
 from haiga.recipe.bind import bind, options
@@ -40,6 +40,7 @@ def faults(recipe: Recipe) -> Iterator[str | None]:
     if recipe.curate.similarity is not None:
         yield from gating.faults(recipe.curate.similarity)
     yield from likeness.faults(recipe.curate)
+    yield from ranking.faults(recipe)
     for at, rule in enumerate(recipe.curate.pictures):
         yield bound(pictures.RULES, rule, f"curate.pictures.{at}")
     texts = {"captions": recipe.curate.captions}

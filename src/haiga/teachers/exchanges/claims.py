@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -20,6 +19,7 @@ from haiga.teachers.client import Request, Teacher, together
 from haiga.teachers.exchanges.base import Held, Written
 from haiga.teachers.exchanges.words import words
 from haiga.teachers.structured import Record, ask_as
+from haiga.text.pairing import Scored, widest
 
 
 class Statements(Record):
@@ -107,25 +107,10 @@ def ranked(
         "scores": [each.score for each in found],
         "not_shown": [[said for said, shown in each.checks if shown == "no"] for each in found],
     }
-    pair = _pair(found, gap, length)
+    scored = [Scored(each.text, each.score) for each in found if each.score is not None]
+    pair = widest(scored, gap, length)
     if pair is None:
         return Held(tuple(map(Written, texts)), note)
     good, bad = pair
     kept = tuple(Written(text) for text in texts if text != bad)
     return Held((*kept, Written(bad, of=good)), note)
-
-
-def _pair(found: Sequence[Claims], gap: float, length: float) -> tuple[str, str] | None:
-    """The texts of a pair, the better first."""
-    scored = [(each.score, each.text) for each in found if each.score is not None]
-    pairs = [
-        (better - worse, -_unlike(good, bad), good, bad)
-        for (better, good), (worse, bad) in product(scored, scored)
-        if better - worse >= gap and _unlike(good, bad) <= length
-    ]
-    return max(pairs, key=lambda each: each[:2])[2:] if pairs else None
-
-
-def _unlike(one: str, other: str) -> float:
-    """How many times as long the longer text is."""
-    return max(len(one), len(other)) / min(len(one), len(other))
