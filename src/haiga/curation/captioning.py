@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from haiga.curation.asking import Answered, ask
@@ -117,8 +118,8 @@ def _with_texts(row: Row, first: Answered, then: Answered) -> Row:
 
 def _warn_of_failures(captioned: Folder, emit: Sink) -> None:
     """Name the calls that failed, in this session and in those before."""
-    where = {row["id"]: row["failures"] for row in (*captioned.rows(), *captioned.dropped())}
-    failures = [(id_, failure) for id_, each in where.items() for failure in each or ()]
+    rows = chain(captioned.rows(), captioned.dropped())
+    failures = [(row["id"], failure) for row in rows for failure in row["failures"] or ()]
     if failures:
         id_, failure = failures[0]
         text = f"{len(failures)} calls to the teacher failed; the first, on {id_}, with: {failure}"

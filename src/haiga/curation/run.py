@@ -28,7 +28,7 @@ from haiga.events import Sink
 from haiga.recipe.checks import traces_of
 from haiga.records import Group
 from haiga.sources import SERIES, Found
-from haiga.store import Folder, PictureFiles, write_final
+from haiga.store import Folder, PictureFiles, Some, write_final
 
 Pairs: TypeAlias = Callable[[], Iterator[tuple[Row, list[Row]]]]
 """Every row with those of its texts that the rules let stand, from the first on at each call."""
@@ -64,10 +64,11 @@ def gather(
             done += len(chunk)
             emit({"kind": "progress", "stage": "00_raw", "done": done})
     emit({"kind": "progress", "stage": "00_raw", "done": done, "total": done})
-    if left := list(raw.dropped()):
+    if first := next(iter(raw.dropped()), None):
+        left = done - len(raw.rows())
         text = (
-            f"{len(left)} of the {done} things of the source cannot be used; the first, "
-            f"{left[0]['id']}: {left[0]['reason']}"
+            f"{left} of the {done} things of the source cannot be used; the first, "
+            f"{first['id']}: {first['reason']}"
         )
         emit({"kind": "warning", "stage": "00_raw", "text": text})
 
@@ -149,20 +150,23 @@ def finalise(
     rows = checked.rows()
     kin = [(row["cluster"], str(json.loads(row["meta"]).get(SERIES) or "")) for row in rows]
     where = split(together(kin), sizes, seed)
-    thinned = balance is not None  # only then are the rows of a split wanted all at once
-    train = [row for row, name in zip(rows, where, strict=True) if thinned and name == "train"]
-    out = balance(train) if balance is not None else {}
-    groups: dict[str, list[Group]] = {name: [] for name in ("train", *sizes)}
-    for row, name in zip(rows, where, strict=True):
-        if row["id"] not in out:
-            groups[name].extend(groups_of(row, seed))
-    files = PictureFiles(checked.path.parent / "00_raw")
+    parts = {
+        name: Some(rows, [at for at, each in enumerate(where) if each == name])
+        for name in ("train", *sizes)
+    }
+    out = balance(parts["train"]) if balance is not None else {}
+
+    def groups(part: Sequence[Row]) -> Iterator[Group]:
+        return (group for row in part if row["id"] not in out for group in groups_of(row, seed))
+
     write_final(
         target.path,
-        groups,
-        files,
+        {name: groups(part) for name, part in parts.items()},
+        PictureFiles(checked.path.parent / "00_raw"),
         options=options,
         parents=parents,
-        dropped=[{**row, "reason": out[row["id"]]} for row in train if row["id"] in out],
+        dropped=[{**row, "reason": out[row["id"]]} for row in parts["train"] if row["id"] in out]
+        if out
+        else (),
         rebuild=target.rebuild,
     )

@@ -12,6 +12,7 @@ from haiga.store.folder import Folder, Writer
 from haiga.store.manifest import Manifest, require_manifest
 from haiga.store.parts import Parts, packed, write_part
 from haiga.store.pictures import MissingPictureError, PictureFiles
+from haiga.store.rows import Some
 from haiga.store.suffix import suffix_of
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "MissingPictureError",
     "Parts",
     "PictureFiles",
+    "Some",
     "Writer",
     "begin",
     "complete",

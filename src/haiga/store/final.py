@@ -11,16 +11,18 @@ import re
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from haiga.errors import DataError, StoreError
-from haiga.records import Answer, Group, Picture, message_to_dict, messages_from
-from haiga.store.files import canonical, replacing
+from haiga.records import Answer, Group, Picture, messages_from
+from haiga.store.files import replacing
 from haiga.store.folder import begin, finish
 from haiga.store.manifest import Manifest, matches, plan, require_manifest
+from haiga.store.spool import Spool
 from haiga.store.tables import Row, open_parquet, to_table, write_rows
 
 ROWS_PER_FILE: Final = 2048
@@ -108,14 +110,16 @@ def write_final(
     wanted = plan("04_final", options, parents, code)
     if matches(folder, wanted, rebuild):
         return require_manifest(folder)
-    groups = {name: list(each) for name, each in splits.items()}
-    _refuse_leaks(groups)
-    begin(folder, wanted)
-    files = [
-        path
-        for name, members in groups.items()
-        for path in _write_split(folder, name, _rows(members), pictures)
-    ]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder.parent) as file:
+        leaks = _Leaks()
+        rows = {name: Spool(file, leaks.none_in(name, each)) for name, each in splits.items()}
+        begin(folder, wanted)
+        files = [
+            path
+            for name, each in rows.items()
+            for path in _write_split(folder, name, each, pictures)
+        ]
     left_out = folder / "dropped.parquet" if dropped else None
     if left_out is not None:
         write_rows(left_out, dropped)
@@ -159,61 +163,29 @@ def split_files(folder: Path, split: str) -> list[Path]:
     return chosen
 
 
-def _refuse_leaks(splits: Mapping[str, Sequence[Group]]) -> None:
+class _Leaks:
     """Nothing that would make a held-out score mean less than it says goes to the disk."""
-    seen: dict[tuple[str, str], str] = {}
-    ids: set[str] = set()
-    for name, groups in splits.items():
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], str] = {}
+        self._ids: set[str] = set()
+
+    def none_in(self, name: str, groups: Iterable[Group]) -> Iterator[Group]:
+        """The groups of the split `name`, as long as none is in another, too."""
         if not re.fullmatch(r"\w+", name):
             raise DataError(f"{name!r} is not a split's name; use letters, digits and '_' only.")
         for group in groups:
-            if group.id in ids:
+            if group.id in self._ids:
                 raise DataError(f"Group {group.id!r} comes twice; each must have an id of its own.")
-            ids.add(group.id)
+            self._ids.add(group.id)
             keys = [("picture", picture.id) for picture in group.pictures]
             for key in [*keys, *([("cluster", group.cluster)] if group.cluster else [])]:
-                if seen.setdefault(key, name) != name:
+                if self._seen.setdefault(key, name) != name:
                     raise DataError(
-                        f"The {key[0]} {key[1]!r} is in {seen[key]} and in {name} (group "
+                        f"The {key[0]} {key[1]!r} is in {self._seen[key]} and in {name} (group "
                         f"{group.id!r}). Split by cluster, and put copies in one cluster."
                     )
-
-
-def _rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """One row per set of pictures, without the bytes; a group without pictures is its own row.
-
-    A row has the id of its first group.
-    """
-    rows: dict[str, dict[str, Any]] = {}
-    for group in groups:
-        ids = [picture.id for picture in group.pictures]
-        key = [ids or group.id, group.cluster, group.language, group.meta]
-        empty = {
-            "id": group.id,
-            "picture_ids": ids,
-            "cluster": group.cluster,
-            "language": group.language,
-            "meta": json.dumps(dict(group.meta), ensure_ascii=False),
-            "groups": [],
-        }
-        rows.setdefault(canonical(key), empty)["groups"].append(_group_row(group))
-    return list(rows.values())
-
-
-def _group_row(group: Group) -> dict[str, Any]:
-    return {
-        "id": group.id,
-        "task": group.task,
-        "prompt": [message_to_dict(message) for message in group.prompt],
-        "answers": [
-            {
-                "kind": answer.kind,
-                "source": answer.source,
-                "messages": [message_to_dict(message) for message in answer.messages],
-            }
-            for answer in group.answers
-        ],
-    }
+            yield group
 
 
 def _groups(row: Mapping[str, Any], tasks: Collection[str] | None) -> Iterator[Group]:

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final, overload
+from typing import Any, Final, TypeAlias, overload
 
 from haiga.store.tables import open_parquet, read_rows
 
+Row: TypeAlias = dict[str, Any]
 KEPT_SHARDS: Final = 2
 
 
-class Rows(Sequence[dict[str, Any]]):
+class Lazy(Sequence[Row]):
+    """Rows that are made when they are asked for."""
+
+    @abstractmethod
+    def row(self, at: int) -> Row:
+        """The row with the number `at`, which is not negative and is there."""
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Row]: ...
+    def __getitem__(self, at: int | slice) -> Row | list[Row]:
+        if isinstance(at, slice):
+            return [self.row(each) for each in range(*at.indices(len(self)))]
+        if not -len(self) <= at < len(self):
+            raise IndexError(f"there are {len(self)} rows, and none with number {at}")
+        return self.row(at % len(self))
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self.row, range(len(self)))
+
+
+class Rows(Lazy):
     """Rows of Parquet files as one sequence; in memory are those of the files read last.
 
     Every row has the columns of all the files. Going through them in order reads each file once.
@@ -30,29 +54,16 @@ class Rows(Sequence[dict[str, Any]]):
                 sizes.append(file.metadata.num_rows)
         self._names = list(names)
         self._ends = list(accumulate(sizes))
-        self._recent: OrderedDict[int, list[dict[str, Any]]] = OrderedDict()
+        self._recent: OrderedDict[int, list[Row]] = OrderedDict()
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    @overload
-    def __getitem__(self, at: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, at: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
-        if isinstance(at, slice):
-            return [self[each] for each in range(*at.indices(len(self)))]
-        if not -len(self) <= at < len(self):
-            raise IndexError(f"there are {len(self)} rows, and none with number {at}")
-        at %= len(self)
+    def row(self, at: int) -> Row:
         file = bisect_right(self._ends, at)
         return self._opened(file)[at - self._ends[file]]  # counted from the file's end
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for file in range(len(self._paths)):
-            yield from self._opened(file)
-
-    def _opened(self, file: int) -> list[dict[str, Any]]:
+    def _opened(self, file: int) -> list[Row]:
         if file not in self._recent:
             rows = read_rows([self._paths[file]])
             self._recent[file] = [{name: row.get(name) for name in self._names} for row in rows]
@@ -60,3 +71,16 @@ class Rows(Sequence[dict[str, Any]]):
                 self._recent.popitem(last=False)
         self._recent.move_to_end(file)
         return self._recent[file]
+
+
+class Some(Lazy):
+    """Those of other rows that have the numbers `places`, in that order."""
+
+    def __init__(self, rows: Sequence[Row], places: Sequence[int]) -> None:
+        self._rows, self._places = rows, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def row(self, at: int) -> Row:
+        return self._rows[self._places[at]]

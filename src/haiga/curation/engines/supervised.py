@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -93,6 +94,8 @@ class Supervised:
         (read, questions), (answers, write) = os.pipe(), os.pipe()
         self._questions = Connection(questions, readable=False)
         self._answers = Connection(answers, writable=False)
+        self._said = select.poll()  # Connection.poll makes a selector for every picture
+        self._said.register(answers, select.POLLIN)
         try:
             self._process = subprocess.Popen(command, stdin=read, stdout=write, env=env)
             os.close(read)
@@ -110,7 +113,7 @@ class Supervised:
 
     def _answer(self, seconds: float) -> Any:
         try:
-            if self._answers.poll(seconds):
+            if self._said.poll(1000 * seconds):
                 return self._answers.recv()
         except (EOFError, OSError):
             assert self._process
