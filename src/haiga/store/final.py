@@ -110,16 +110,7 @@ def write_final(
     wanted = plan("04_final", options, parents, code)
     if matches(folder, wanted, rebuild):
         return require_manifest(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=folder.parent) as file:
-        leaks = _Leaks()
-        rows = {name: Spool(file, leaks.none_in(name, each)) for name, each in splits.items()}
-        begin(folder, wanted)
-        files = [
-            path
-            for name, each in rows.items()
-            for path in _write_split(folder, name, each, pictures)
-        ]
+    files = _write_splits(folder, wanted, splits, pictures)
     left_out = folder / "dropped.parquet" if dropped else None
     if left_out is not None:
         write_rows(left_out, dropped)
@@ -208,6 +199,25 @@ def _groups(row: Mapping[str, Any], tasks: Collection[str] | None) -> Iterator[G
             cluster=row["cluster"],
             meta=meta,
         )
+
+
+def _write_splits(
+    folder: Path,
+    wanted: Mapping[str, Any],
+    splits: Mapping[str, Iterable[Group]],
+    pictures: Mapping[str, bytes],
+) -> list[Path]:
+    """All files, after all groups were looked at; until then what is there stays."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder.parent) as file:
+        leaks = _Leaks()
+        rows = {name: Spool(file, leaks.none_in(name, each)) for name, each in splits.items()}
+        begin(folder, wanted)
+        return [
+            path
+            for name, each in rows.items()
+            for path in _write_split(folder, name, each, pictures)
+        ]
 
 
 def _write_split(
