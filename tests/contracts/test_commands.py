@@ -14,6 +14,7 @@ COMMANDS = {
     "audit": RUN,
     "train": [*RUN, "--dry-run", "--rebuild"],
     "evaluate": [*RUN, "--estimate"],
+    "label": [*RUN, "--by", "--count", "--port"],
     "report": RUN,
     "write": ["model", "pictures", "--task", "--language"],
     "export": ["model", "folder"],

@@ -9,9 +9,11 @@ import tiny_runs
 from haiga import events
 from haiga.cli import main
 from haiga.errors import RecipeError
-from haiga.evaluation.rating import controls
+from haiga.evaluation.rating import controls, labels
+from haiga.pipeline import labelling
 from haiga.pipeline.check import check
 from haiga.recipe.load import load
+from haiga.sources import SOURCES
 from haiga.store import FinalPictures, read_groups
 from haiga.teachers.client import Request
 from haiga.teachers.views import view
@@ -132,3 +134,50 @@ def test_without_a_judge_nothing_is_estimated(home):
     said = tiny_runs.haiga(home, "evaluate", "recipe.toml", "--estimate")
     assert said.code == 2
     assert "names no judge" in said.err
+
+
+def test_people_measure_the_judge(home, monkeypatch):
+    """What the tiny model writes cannot be read; so its answers are replaced by poems."""
+    monkeypatch.setattr(controls, "FEWEST", 4)
+    monkeypatch.setattr(labels, "ENOUGH", 5)
+    folder = home / "runs" / "tiny"
+    path = folder / "evaluation" / "answers" / "sft" / "full.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    poems = [row["reference"] for row in rows]
+    path.write_text(
+        "".join(
+            json.dumps({**row, "answer": poem}) + "\n"
+            for row, poem in zip(rows, [*poems[1:], poems[0]], strict=True)
+        )
+    )
+    with served(script=sees(folder)) as provider:
+        options = words(provider.url)
+        assert tiny_runs.haiga(home, "evaluate", *options).code == 0
+
+        def labels_all(sheet, pictures, *, port, ready):
+            ready("http://127.0.0.1:1/")
+            for at, pair in enumerate(sheet.pairs):
+                # People prefer what was written about the picture, as the judge does.
+                sheet.save(at, "left" if pair.turned else "right", 1.0)
+
+        monkeypatch.setattr(labelling, "serve", labels_all)
+        said = tiny_runs.haiga(home, "label", *options, "--by", "anna", "--count", "50")
+        assert said.code == 0, said.err
+        assert "0 of 5 pairs are labelled. Open http://127.0.0.1:1/" in said.out
+        assert "measured\t5\t1\t1.00 [0.48, 1.00]" in said.out
+        assert tiny_runs.haiga(home, "evaluate", *options).code == 0
+    found = json.loads((folder / "evaluation" / "judge.json").read_text())
+    assert found["status"] == "measured"
+    assert found["people"]["labelled"] == 5
+    assert found["people"]["wins"]["sft against reference"]["mean"] == 0
+    tiny_runs.haiga(home, "report", *words("http://127.0.0.1:1"))
+    page = (folder / "report.html").read_text()
+    assert "How far it agrees with people stands below" in page
+    assert "1 person labelled 5 pairs" in page
+    # Somebody else's recipe learns from them.
+    data = str(folder / "evaluation" / "labels" / "pairs.jsonl")
+    pairs = list(SOURCES["rlaif_v"](0, "en", 0, data=data))
+    assert [each.fault for each in pairs] == [""] * 5
+    refused = tiny_runs.haiga(home, "label", *options, "--by", "../x")
+    assert refused.code == 2
+    assert "it names a file" in refused.err

@@ -26,6 +26,26 @@ def evaluate(
     do(rating.estimate if estimate else _evaluating(), recipe, set_, workdir)
 
 
+def label(
+    recipe: RecipePath,
+    set_: Overrides = None,
+    workdir: Workdir = RUNS,
+    by: Annotated[str, typer.Option(help="Who labels; each has a sheet of their own.")] = "me",
+    count: Annotated[int, typer.Option(min=1, help="Pairs to label.")] = 50,
+    port: Annotated[int, typer.Option(min=0, help="0 takes one that is free.")] = 0,
+) -> None:
+    """A page on this machine on which a person says which of two answers is better, blind."""
+    from haiga.pipeline import labelling, rating, tables
+
+    def label(opened: Run, words: str) -> None:
+        labelled = labelling.label(opened, by, count=count, port=port)
+        say(f"{labelled} of {count} pairs are labelled by {by}.")
+        tables.people(rating.measure(opened))
+        say(f"Next: haiga report {words}")
+
+    do(label, recipe, set_, workdir)
+
+
 def end_if_refused(run: Run) -> None:
     """End with 2 where the judge's figures are no headline, and say why."""
     from haiga.pipeline import rating

@@ -6,25 +6,24 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
-
 from haiga import store
 from haiga.errors import HaigaError, RecipeError
 from haiga.evaluation.checks import Parts
 from haiga.evaluation.conditions import Item
 from haiga.evaluation.rating import hearing as hearings
-from haiga.evaluation.rating.asking import ask, open_questions, outcome
-from haiga.evaluation.rating.hearing import JUDGED, REHEARSED, Hearing, Settings, standing
-from haiga.evaluation.rating.rubric import Bench
-from haiga.evaluation.run import Asked, read_answers
+from haiga.evaluation.rating import labels
+from haiga.evaluation.rating.asking import Judgements, ask, kept, open_questions, outcome
+from haiga.evaluation.rating.hearing import JUDGED, REHEARSED, Hearing, standing
+from haiga.evaluation.run import Asked
 from haiga.pipeline import tables
-from haiga.pipeline.questions import answering_names, items_of
+from haiga.pipeline.hearings import expected, hearing_of, read_texts
+from haiga.pipeline.questions import items_of
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import books, ledger, words
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Judge, Recipe
 from haiga.store.files import read_json, write_json
-from haiga.teachers import TEACHERS, VERSIONS
+from haiga.teachers import TEACHERS
 from haiga.teachers import estimate as estimates
 from haiga.teachers.cache import is_cached
 from haiga.teachers.client import Remote, Teacher
@@ -35,6 +34,7 @@ from haiga.teachers.witness import Witness
 
 PATH: Final = "evaluate.judge.teacher"
 STAGE: Final = "judge"
+KEPT: Final = "judgements.jsonl"
 Cells = dict[tuple[str, str], dict[str, Parts]]
 
 
@@ -52,23 +52,47 @@ def judge(run: Run, items: Sequence[Item], asked: Asked) -> Cells:
     section = run.recipe.evaluate.judge
     if section is None:
         return {}
-    hearing = hearing_of(run, section, items, asked)
+    hearing = hearing_of(run, items, asked)
     _announce(run, section, hearing)
     folder = run.folder / "evaluation"
-    kept = folder / "judgements.jsonl"
+    path = folder / KEPT
     questions = hearing.questions()
-    jobs = [partial(outcome, question=each) for each in open_questions(questions, kept)]
+    jobs = [partial(outcome, question=each) for each in open_questions(questions, path)]
     teacher = open_teacher(section.teacher, PATH, books(run, STAGE), lambda: jobs)
-    found = ask(teacher, questions, kept, run.emit)
-    result = hearing.result(found)
-    rehearsal = isinstance(teacher, Witness)
-    result |= standing(result, rehearsal=rehearsal, labelled=False)
-    write_json(folder / "judge.json", result)
+    found = ask(teacher, questions, path, run.emit)
+    result = _write(run, hearing, found, hearing.result(found))
+    rehearsal = result["status"] == "rehearsal"
     for sentence in result["why"]:
         run.emit({"kind": "note", "stage": STAGE, "text": sentence})
     if result["status"] in ("invalid", "unreliable"):
         return {}
     return hearings.parts(hearing, found, items, REHEARSED if rehearsal else JUDGED)
+
+
+def measure(run: Run) -> dict[str, Any]:
+    """What the last judge said, with how far it agrees with the people who have labelled since."""
+    result, section = read(run), run.recipe.evaluate.judge
+    if not result or section is None:
+        return {}
+    folder = run.folder / "evaluation"
+    hearing = hearing_of(run, items_of(run), read_texts(run))
+    return _write(run, hearing, Judgements(kept(folder / KEPT)), result)
+
+
+def _write(run: Run, hearing: Hearing, found: Judgements, result: dict[str, Any]) -> dict[str, Any]:
+    """judge.json: the result, what people said of the same pairs, and the judge's standing."""
+    folder = run.folder / "evaluation"
+    said = labels.read(folder / "labels")
+    pairs = labels.draw(hearing.duels, None, run.recipe.seed)
+    people = labels.measured(said, pairs, hearing.bench, found, run.recipe.seed)
+    result = {**result, "people": people}
+    result |= standing(
+        result,
+        rehearsal=result["judge"]["name"] == "witness",
+        labelled=people["labelled"] >= labels.ENOUGH,
+    )
+    write_json(folder / "judge.json", result)
+    return result
 
 
 def read(run: Run) -> dict[str, Any]:
@@ -108,7 +132,7 @@ def estimate(run: Run, words: str) -> None:
         )
     store.require_manifest(run.data("04_final").path)
     items = items_of(run)
-    found = _cost(run, section, hearing_of(run, section, items, _expected(run, section, items)))
+    found = _cost(run, section, hearing_of(run, items, expected(run, section, items)))
     tables.costs({} if found is None else {section.teacher["model"]: found})
     print(f"Nothing was asked. Next: haiga evaluate {words}")
 
@@ -149,53 +173,6 @@ def notes(recipe: Recipe) -> Iterator[str]:
             f"{PATH}: {taught} judges what was learned from its own texts, and models prefer their "
             "own (by 10 to 25 %, MT-Bench). Name a judge of another family."
         )
-
-
-def hearing_of(run: Run, section: Judge, items: Sequence[Item], asked: Asked) -> Hearing:
-    """The answers as they come before the judge."""
-    seeing = [at for at, item in enumerate(items) if item.pictures]
-    drawn = np.random.default_rng([run.recipe.seed, 0x1D9E]).permutation(seeing)[: section.items]
-    chosen = sorted(drawn.tolist())
-    judged = [items[at] for at in chosen]
-    pictures = store.FinalPictures(run.data("04_final").path)
-    ids = {picture.id for item in judged for picture in item.pictures}
-    conditions = {"full", *section.conditions}
-    return Hearing(
-        Bench(_made_of(section), {each: pictures[each] for each in sorted(ids)}),
-        judged,
-        {
-            stage: {
-                name: [answers[at] for at in chosen]
-                for name, answers in by_condition.items()
-                if name in conditions
-            }
-            for stage, by_condition in asked.items()
-        },
-        {stage: start for stage in asked if (start := run.recipe.stage[stage].starts_from)},
-        Settings(section.repeats, section.controls, section.against),
-        run.recipe.seed,
-    )
-
-
-def _made_of(section: Judge) -> dict[str, Any]:
-    return {**made_of(section.teacher), **VERSIONS.get(section.teacher["name"], {})}
-
-
-def _expected(run: Run, section: Judge, items: Sequence[Item]) -> Asked:
-    """The answers that are there, and the references where there are none."""
-    there = read_answers(run.folder / "evaluation")
-    asked: dict[str, dict[str, list[str]]] = {}
-    for stage in answering_names(run):
-        asked[stage] = {}
-        seeing = run.recipe.stage[stage].pictures
-        for condition in ("full", *section.conditions) if seeing else ("blind",):
-            rows = there.get(stage, {}).get(condition, [])
-            known = {row["id"]: row["answer"] for row in rows}
-            # Told apart: equal answers would be one question.
-            asked[stage][condition] = [
-                known.get(item.id, f"{item.reference} {stage} {condition}") for item in items
-            ]
-    return asked
 
 
 def _announce(run: Run, section: Judge, hearing: Hearing) -> None:

@@ -92,7 +92,7 @@ def require(run: Run, command: str, words: str) -> None:
     for part, complete in _models(run, True).items():
         if not complete:
             raise _missing(run.folder / part, "train", words)
-    if command == "report" and not any(path.exists() for path in _judgements(run)):
+    if command in ("report", "label") and not any(path.exists() for path in _judgements(run)):
         raise _missing(run.folder / "evaluation", "evaluate", words)
 
 

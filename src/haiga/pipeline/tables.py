@@ -154,6 +154,20 @@ def audit(found: Mapping[str, Mapping[str, Any]]) -> None:
         print(f"{stage}: {each['verdict']}.")
 
 
+def people(judge: Mapping[str, Any]) -> None:
+    """How far a judge agrees with people, where both have spoken."""
+    found = judge.get("people")
+    if not found or not found["labelled"]:
+        return
+    names = {"same": "same verdict", "kappa": "kappa", "alpha": "alpha", "ceiling": "among people"}
+    cells = [_cell(found[name]) or "undefined" for name in names]
+    row = [str(judge["status"]), str(found["labelled"]), str(found["people"]), *cells]
+    show(["judge", "pairs", "people", *names.values()], [row])
+    show(
+        ["people prefer", "win rate"], [[name, _cell(each)] for name, each in found["wins"].items()]
+    )
+
+
 def plan(counted: Plan) -> None:
     """Parameters part by part, and what each stage trains."""
     with_head = counted.total + counted.unused_head

@@ -40,9 +40,7 @@ def opening(found: Mapping[str, Any]) -> str:
                 "below to be looked into, and is in no other table of this page."
             )
         case "measured":
-            return (
-                f"{name} was asked {asked}. How far it agrees with people was measured: see below."
-            )
+            return f"{name} was asked {asked}. How far it agrees with people stands below."
     return (
         f"{name} was asked {asked}. It is uncalibrated: nobody has labelled, so these figures say "
         "what this model prefers and not what people would, least of all about what is cultural or "
