@@ -97,7 +97,7 @@ def serve(
     if sheet.first_open == len(sheet.pairs):
         return
     try:
-        server = ThreadingHTTPServer((HOST, port), _handler(page))
+        server = ThreadingHTTPServer((HOST, port), type("Own", (_Handler,), {"page": page}))
     except OSError as error:
         raise StoreError(
             f"Port {port} cannot be listened on: {error}. Give another, --port 0 takes one that is "
@@ -116,60 +116,61 @@ def serve(
         server.server_close()
 
 
-def _handler(page: _Page) -> type[BaseHTTPRequestHandler]:
-    html = (files("haiga.serving") / "label.html").read_bytes()
+class _Handler(BaseHTTPRequestHandler):
+    page: _Page
+    """Set for each server."""
+    timeout = 5  # seconds; browsers open connections that they may never use
 
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 5  # seconds; browsers open connections that they may never use
+    def do_GET(self) -> None:
+        where = urlsplit(self.path)
+        if not self._is_own():
+            self._send(403, b"only this machine is answered", "text/plain")
+        elif where.path == "/":
+            self._send(200, _html(), "text/html; charset=utf-8")
+        elif where.path == "/pair":
+            at = parse_qs(where.query).get("at", [""])[0]
+            self._answer(lambda: self.page.pair(int(at) if at else None))
+        else:
+            self._send(404, b"there is no such page", "text/plain")
 
-        def do_GET(self) -> None:
-            where = urlsplit(self.path)
-            if not self._is_own():
-                self._send(403, b"only this machine is answered", "text/plain")
-            elif where.path == "/":
-                self._send(200, html, "text/html; charset=utf-8")
-            elif where.path == "/pair":
-                at = parse_qs(where.query).get("at", [""])[0]
-                self._answer(lambda: page.pair(int(at) if at else None))
-            else:
-                self._send(404, b"there is no such page", "text/plain")
+    def do_POST(self) -> None:
+        size = int(self.headers.get("content-length") or 0)
+        # A form of another site cannot send JSON, nor can its script without asking first.
+        if not self._is_own() or self.headers.get_content_type() != "application/json":
+            self._send(403, b"only this page is answered", "text/plain")
+        elif self.path != "/label" or not 0 < size <= _LONGEST:
+            self._send(400, b"this is no answer", "text/plain")
+        else:
+            body = self.rfile.read(size)
+            self._answer(lambda: self.page.save(json.loads(body)))
 
-        def do_POST(self) -> None:
-            size = int(self.headers.get("content-length") or 0)
-            # A form of another site cannot send JSON, nor can its script without asking first.
-            if not self._is_own() or self.headers.get_content_type() != "application/json":
-                self._send(403, b"only this page is answered", "text/plain")
-            elif self.path != "/label" or not 0 < size <= _LONGEST:
-                self._send(400, b"this is no answer", "text/plain")
-            else:
-                body = self.rfile.read(size)
-                self._answer(lambda: page.save(json.loads(body)))
+    def _is_own(self) -> bool:
+        """Whether the request was made of this address, by name, and by its own page."""
+        port = self.connection.getsockname()[1]
+        own = {f"{name}:{port}" for name in (HOST, "localhost")}
+        origin = self.headers.get("origin")
+        return self.headers.get("host") in own and (
+            origin is None or urlsplit(origin).netloc in own
+        )
 
-        def _is_own(self) -> bool:
-            """Whether the request was made of this address, by name, and by its own page."""
-            port = self.connection.getsockname()[1]
-            own = {f"{name}:{port}" for name in (HOST, "localhost")}
-            origin = self.headers.get("origin")
-            return self.headers.get("host") in own and (
-                origin is None or urlsplit(origin).netloc in own
-            )
+    def _answer(self, made: Callable[[], dict[str, Any]]) -> None:
+        try:
+            body = json.dumps(made(), ensure_ascii=False).encode()
+        except (ValueError, HaigaError) as error:
+            self._send(400, str(error).encode(), "text/plain; charset=utf-8")
+        else:
+            self._send(200, body, "application/json; charset=utf-8")
 
-        def _answer(self, made: Callable[[], dict[str, Any]]) -> None:
-            try:
-                body = json.dumps(made(), ensure_ascii=False).encode()
-            except (ValueError, HaigaError) as error:
-                self._send(400, str(error).encode(), "text/plain; charset=utf-8")
-            else:
-                self._send(200, body, "application/json; charset=utf-8")
+    def _send(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.send_header("cache-control", "no-store")
+        self.end_headers()
+        self.wfile.write(body)
 
-        def _send(self, status: int, body: bytes, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("content-type", kind)
-            self.send_header("content-length", str(len(body)))
-            self.send_header("cache-control", "no-store")
-            self.end_headers()
-            self.wfile.write(body)
+    def log_message(self, *args: Any) -> None: ...
 
-        def log_message(self, *args: Any) -> None: ...
 
-    return Handler
+def _html() -> bytes:
+    return (files("haiga.serving") / "label.html").read_bytes()
