@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 from haiga.errors import HaigaError, StoreError
 from haiga.evaluation.rating.labels import Sheet, Side
 from haiga.evaluation.rating.rubric import asked_of
-from haiga.reporting.page import thumbnail
+from haiga.teachers.views import MEDIA_TYPE, view
 
 HOST: Final = "127.0.0.1"
 SIDE: Final = 1024
@@ -44,11 +44,12 @@ class _Page:
                 return {**count, "done": True}
             pair = self.sheet.pairs[place]
         item = pair.duel.item
+        shown = view(self.pictures[item.pictures[0].id], SIDE)
         return {
             **count,
             "done": False,
             "at": place,
-            "picture": thumbnail(self.pictures[item.pictures[0].id], SIDE),
+            "picture": f"data:{MEDIA_TYPE};base64,{shown}",
             "asked": asked_of(item),
             "language": item.language,
             **dict(zip(("left", "right"), pair.texts, strict=True)),
