@@ -22,6 +22,10 @@ from haiga.teachers.opened import made_of
 def hearing_of(run: Run, items: Sequence[Item], asked: Asked) -> Hearing:
     """The answers as they come before the judge, or before people where the recipe has none."""
     section = run.recipe.evaluate.judge or Judge(teacher={"name": "witness"})
+    return _hearing(run, section, items, asked)
+
+
+def _hearing(run: Run, section: Judge, items: Sequence[Item], asked: Asked) -> Hearing:
     seeing = [at for at, item in enumerate(items) if item.pictures]
     drawn = np.random.default_rng([run.recipe.seed, 0x1D9E]).permutation(seeing)[: section.items]
     chosen = sorted(drawn.tolist())
