@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from haiga.errors import RecipeError
-from haiga.pipeline import judging, rating
+from haiga.pipeline import judging
 from haiga.pipeline.checking import data, evaluation, models, paper, stages
 from haiga.recipe.schema import Recipe
 
 CHECKS: Final[tuple[Callable[[Recipe], Iterator[str | None]], ...]] = (
     data.faults,
     judging.faults,
-    rating.faults,
+    judge_terms.faults,
     models.faults,
     stages.faults,
     evaluation.faults,

@@ -9,7 +9,7 @@ from haiga.errors import HaigaError, RecipeError
 from haiga.models import known
 from haiga.models.designs import DESIGNS
 from haiga.models.variants import CUT, cutting
-from haiga.pipeline import judging, rating, teaching
+from haiga.pipeline import judge_terms, judging, teaching
 from haiga.pipeline import plan as paper
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.planning.parameters import StageCount
@@ -22,7 +22,7 @@ def notes(recipe: Recipe) -> Iterator[str]:
     """A line each, from the teacher to the models."""
     yield from teaching.notes(recipe.teach, recipe.language) if recipe.teach else ()
     yield from judging.notes(recipe)
-    yield from rating.notes(recipe)
+    yield from judge_terms.notes(recipe)
     for name, stage in recipe.stage.items():
         yield from machine.lacking(name, stage)
     if cut := [name for name in recipe.evaluate.variants if name in CUT and not cutting()]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
 from haiga import store
-from haiga.errors import HaigaError, RecipeError
+from haiga.errors import RecipeError
 from haiga.evaluation.checks import Parts
 from haiga.evaluation.conditions import Item
 from haiga.evaluation.rating import hearing as hearings
@@ -17,22 +17,20 @@ from haiga.evaluation.rating.hearing import JUDGED, REHEARSED, Hearing, standing
 from haiga.evaluation.run import Asked
 from haiga.pipeline import tables
 from haiga.pipeline.hearings import expected, hearing_of, read_texts
+from haiga.pipeline.judge_terms import PATH
 from haiga.pipeline.questions import items_of
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import books, ledger, words
 from haiga.recipe.bind import bind
-from haiga.recipe.schema import Judge, Recipe
+from haiga.recipe.schema import Judge
 from haiga.store.files import read_json, write_json
 from haiga.teachers import TEACHERS
 from haiga.teachers import estimate as estimates
 from haiga.teachers.cache import is_cached
 from haiga.teachers.client import Remote, Teacher
-from haiga.teachers.opened import key_faults, made_of, open_teacher, term_faults
-from haiga.teachers.poet import Poet
+from haiga.teachers.opened import made_of, open_teacher
 from haiga.teachers.prices import price_of
-from haiga.teachers.witness import Witness
 
-PATH: Final = "evaluate.judge.teacher"
 STAGE: Final = "judge"
 KEPT: Final = "judgements.jsonl"
 Cells = dict[tuple[str, str], dict[str, Parts]]
@@ -135,44 +133,6 @@ def estimate(run: Run, words: str) -> None:
     found = _cost(run, section, hearing_of(run, items, expected(run, section, items)))
     tables.costs({} if found is None else {section.teacher["model"]: found})
     print(f"Nothing was asked. Next: haiga evaluate {words}")
-
-
-def faults(recipe: Recipe) -> Iterator[str]:
-    """What must still be said before the judge can be asked."""
-    section = recipe.evaluate.judge
-    if section is None:
-        return
-    try:
-        teacher = bind(TEACHERS, section.teacher, PATH)()
-    except HaigaError as error:
-        yield str(error)
-        return
-    if isinstance(teacher, Poet):
-        yield (
-            f"{PATH}: the poet reads no texts; on the floating world's prints name the witness, "
-            "elsewhere a model"
-        )
-    elif isinstance(teacher, Remote):
-        yield from (f"{PATH}.{fault}" for fault in term_faults(teacher, recipe.prices))
-    if section.repeats > 1 and isinstance(teacher, Witness):
-        yield "evaluate.judge.repeats: the witness says the same each time; set it to 1"
-
-
-def notes(recipe: Recipe) -> Iterator[str]:
-    """What a person should know of the judge: no key, or kinship with who wrote the texts."""
-    section = recipe.evaluate.judge
-    if section is None:
-        return
-    teacher = bind(TEACHERS, section.teacher, PATH)()
-    if isinstance(teacher, Remote):
-        faults = key_faults(teacher)
-        yield from (f"{PATH}: {fault}. Set it before `haiga evaluate`." for fault in faults)
-    taught = recipe.teach.model_dump()["teacher"].get("model") if recipe.teach else None
-    if taught is not None and taught == section.teacher.get("model"):
-        yield (
-            f"{PATH}: {taught} judges what was learned from its own texts, and models prefer their "
-            "own (by 10 to 25 %, MT-Bench). Name a judge of another family."
-        )
 
 
 def _announce(run: Run, section: Judge, hearing: Hearing) -> None:
