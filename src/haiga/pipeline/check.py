@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from haiga.errors import RecipeError
-from haiga.pipeline import judging
+from haiga.pipeline import judge_terms, judging
 from haiga.pipeline.checking import data, evaluation, models, paper, stages
 from haiga.recipe.schema import Recipe
 
