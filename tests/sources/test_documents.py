@@ -151,6 +151,15 @@ def test_mmc4_puts_pictures_before_their_sentence(server, tmp_path):
     assert one.prompt[0].parts == ("Prints of Edo.", IMAGE)
 
 
+def test_mmc4_says_how_many_faces_were_found_where_somebody_looked(server, tmp_path):
+    sheet = _sheet(server.url)
+    first, second, *rest = sheet["image_info"]
+    infos = [{**first, "face_detections": [[0, 1], [2, 3]]}, {**second, "face_detections": None}]
+    things = _mmc4(tmp_path, [{**sheet, "image_info": [*infos, *rest]}])
+    assert things[0].meta["faces"] == 2
+    assert all("faces" not in thing.meta for thing in _mmc4(tmp_path, [sheet]))
+
+
 def test_odd_sheets_are_named(server, tmp_path):
     outside = _sheet(server.url)
     outside["image_info"][0]["matched_text_index"] = 4

@@ -136,8 +136,8 @@ def metadata(
 ) -> dict[str, list[Found]]:
     """What the source says: a number from `limit` on, a list with so many things in it, or a word.
 
-    `key` names what it says, with dots into what lies deeper: "face_bboxes", "json.punsafe". A list
-    counts as its length (faces), true and any word as 1 ("NSFW"), and false, empty and none as 0.
+    `key` names it, with dots into what lies deeper: "face_bboxes", "scores.punsafe". A list counts
+    as its length (faces), true and any word as 1 ("NSFW"), and false, empty and none as 0.
     """
     found: dict[str, list[Found]] = {}
     for row in rows:

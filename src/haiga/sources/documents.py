@@ -42,6 +42,8 @@ class Form:
     """Raises RowFault where a row has another form; the number is the least similarity."""
     columns: tuple[str, ...]
     """What is read; all else is what the row says besides."""
+    faces: Callable[[Mapping[str, Any]], Mapping[str, int]]
+    """How many faces were found in each picture, by its address, where somebody has looked."""
 
 
 def documents(
@@ -124,10 +126,17 @@ def _found(
         return [Found(job.place, language=language, meta=said, fault=job.fault)]
     urls = dict.fromkeys(p.url for piece in job.pieces for p in piece if isinstance(p, Place))
     shown: dict[str, tuple[bytes, str] | FetchFault] = {url: _fetched(get, url) for url in urls}
+    faces = form.faces(job.row)
     return [
-        _thing(f"{job.place}.{number}", piece, shown, language, said)
+        _thing(f"{job.place}.{number}", piece, shown, language, {**said, **_counted(piece, faces)})
         for number, piece in enumerate(job.pieces, job.first)
     ]
+
+
+def _counted(piece: Document, faces: Mapping[str, int]) -> dict[str, int]:
+    """The faces in the pictures of a piece; nothing where nobody has looked at any."""
+    found = [faces[each.url] for each in piece if isinstance(each, Place) and each.url in faces]
+    return {"faces": sum(found)} if found else {}
 
 
 def _fetched(get: Get, url: str) -> tuple[bytes, str] | FetchFault:
@@ -214,5 +223,14 @@ def _joined(parts: Sequence[str | Place], between: str) -> Document:
     return tuple(joined)
 
 
-OBELICS: Final = Form(obelics, ("images", "texts", "metadata"))
-MMC4: Final = Form(mmc4, ("text_list", "image_info", "similarity_matrix"))
+def _no_faces(row: Mapping[str, Any]) -> dict[str, int]:
+    return {}
+
+
+def _faces(row: Mapping[str, Any]) -> dict[str, int]:
+    infos = [info for info in row["image_info"] if isinstance(info.get("face_detections"), list)]
+    return {str(info["raw_url"]): len(info["face_detections"]) for info in infos}
+
+
+OBELICS: Final = Form(obelics, ("images", "texts", "metadata"), _no_faces)
+MMC4: Final = Form(mmc4, ("text_list", "image_info", "similarity_matrix"), _faces)
