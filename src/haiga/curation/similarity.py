@@ -72,7 +72,8 @@ def share_at(ascending: Float[np.ndarray, " M"], cosine: float | None) -> float 
     """The share of pairs at or above a cosine; None where there are no pairs, or no cosine."""
     if cosine is None or not len(ascending):
         return None
-    return 1 - float(np.searchsorted(ascending, cosine, side="left")) / len(ascending)
+    reach = len(ascending) - int(np.searchsorted(ascending, cosine, side="left"))
+    return reach / len(ascending)
 
 
 def gates(found: Calibration, enter: Bound, reject: Bound) -> tuple[Bounds, dict[str, Any]]:
