@@ -191,8 +191,9 @@ def _in_batches(home, language, objects, monkeypatch, *more):
         if language == "ja":
             words += ["--set", f"teach.teachers.haiku.base_url='{desk.url}'"]
         assert main(["run", *words, "--workdir", str(home / "runs")]) == 0
-    assert sum(founding.paid(run)) == pytest.approx(sum(teacher.owed))
-    assert len(founding.paid(run)) == len(teacher.owed)
+    calls = [bill for bill in events.read(run / "ledger.jsonl") if "hours" not in bill]
+    assert sum(bill["dollars"] for bill in calls) == pytest.approx(sum(teacher.owed))
+    assert len(calls) == len(teacher.owed)
     assert {"poem", "critique", "revise", "describe"} == set(teacher.kinds)
     _museum_was_asked_once(museum, objects)
     _funnel(run, language, objects)
@@ -202,16 +203,29 @@ def _in_batches(home, language, objects, monkeypatch, *more):
     return run, teacher, desk
 
 
-def test_in_japanese_and_in_batches_with_two_teachers(tmp_path, monkeypatch):
+def test_in_japanese_and_in_batches_with_two_teachers(tmp_path, monkeypatch, capfd):
     objects = 18
     founding.prepare(tmp_path, objects)
-    few = ["split.held_out=3", "split.validation=2", "evaluate.conditions=['full', 'blind', "
-           "'random_projector']"]  # fmt: skip
+    few = [
+        "hour=3.6",
+        "split.held_out=3",
+        "split.validation=2",
+        "evaluate.conditions=['full', 'blind', 'random_projector']",
+    ]
     run, _, desk = _in_batches(tmp_path, "ja", objects, monkeypatch, *few)
     # Texts, critiques and better texts of the one, texts of the other, and what was overloaded.
     assert len(desk.batches) <= 5
-    by_model = {bill["model"] for bill in events.read(run / "ledger.jsonl")}
+    ledger = events.read(run / "ledger.jsonl")
+    by_model = {bill["model"] for bill in ledger if "hours" not in bill}
     assert by_model == {"claude-haiku-5-5", "claude-sonnet-5-5"}
+    hours = {bill["stage"]: bill for bill in ledger if "hours" in bill}
+    assert set(hours) == {"align", "sft", "orpo", "kto", "evaluation"}
+    # At 3.60 an hour a second is a tenth of a cent.
+    assert all(b["dollars"] == pytest.approx(b["seconds"] / 1000, abs=1e-6) for b in hours.values())
+    seconds = json.loads((run / "stages" / "sft" / "manifest.json").read_text())["seconds"]
+    assert hours["sft"]["seconds"] == pytest.approx(seconds, abs=0.01)
+    said = capfd.readouterr()
+    assert KEY not in said.out + said.err
 
 
 @pytest.mark.slow

@@ -277,3 +277,6 @@ def test_spending_is_summed_by_model():
         ("b", 2, 4), ("a", 2, 1),
     ]  # fmt: skip
     assert spent(rows)[1]["tokens_in"] == 6
+    machine = {"model": "A100", "dollars": 1.0, "hours": 0.5, "seconds": 1800.0}
+    (found,) = spent([machine, machine])
+    assert (found["calls"], found["hours"], found["dollars"]) == (0, 1.0, 2.0)

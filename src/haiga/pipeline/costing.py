@@ -41,7 +41,7 @@ def evaluate(run: Run, questions: list[Group]) -> None:
         return
     weights = store.require_manifest(run.stage(stages[-1])).fingerprint
     new = run.recipe.evaluate.max_new_tokens
-    key = store.fingerprint([weights, _machine(), new, [item.id for item in asked]])
+    key = store.fingerprint([weights, machine(), new, [item.id for item in asked]])
     before = read(run)
     if before is not None and before["key"] == key:
         return
@@ -51,7 +51,7 @@ def evaluate(run: Run, questions: list[Group]) -> None:
     shown = [images(item, pictures) for item in asked]
     found = cost(vlm, [item.prompt for item in asked], shown, new_tokens=new)
     kind = str(vlm.model.dtype).removeprefix("torch.")
-    said = {"key": key, "stage": stages[-1], "machine": _machine(), "dtype": kind, **found}
+    said = {"key": key, "stage": stages[-1], "machine": machine(), "dtype": kind, **found}
     write_json(run.folder / "evaluation" / FILE, said)
 
 
@@ -61,7 +61,8 @@ def read(run: Run) -> dict[str, Any] | None:
     return read_json(path) if path.exists() else None
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The name of the device that models run on."""
     if device().type == "cuda":
         return torch.cuda.get_device_name()
     return f"{device().type}, {torch.get_num_threads()} threads"

@@ -22,6 +22,7 @@ from haiga.pipeline import (
     benchmarks,
     costing,
     health,
+    hours,
     learning,
     lighter,
     measures,
@@ -49,6 +50,11 @@ _GALLERY = 500
 def evaluate(run: Run) -> None:
     """Every stage that answers pictures, under every condition; towers by retrieval; reward models,
     and what has learned from pairs, by held-out pairs."""
+    with hours.counted(run, "evaluation"):
+        _evaluate(run)
+
+
+def _evaluate(run: Run) -> None:
     towers = [name for name, stage in run.recipe.stage.items() if stage.part == "tower"]
     if towers:
         _retrieve(run, towers)

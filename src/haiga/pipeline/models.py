@@ -12,6 +12,7 @@ from haiga.events import Event, Sink
 from haiga.models.adapters import save_base
 from haiga.models.assemble import assemble
 from haiga.models.device import ranks
+from haiga.pipeline import hours
 from haiga.pipeline.critics import make_critics
 from haiga.pipeline.learned import resolved
 from haiga.pipeline.learning import is_reward_model
@@ -105,6 +106,7 @@ def train_one(run: Run, name: str) -> None:
             mark(plan.folder, stage.tasks[0], run.recipe.language, control=not stage.pictures)
         seconds = time.monotonic() - began
         store.complete(*plan, seconds=seconds, notes=[said] if said else [])
+        hours.bill(run, name, seconds)
     rewards.forget()
     ranks().wait_for_everyone()
 

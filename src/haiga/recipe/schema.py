@@ -227,6 +227,8 @@ class Recipe(Section):
     teach: Teach | None = None
     prices: dict[str, Annotated[tuple[Amount, Amount], Field(strict=False)]] = {}
     """Model -> dollars per million tokens in and out, before the prices that haiga knows."""
+    hour: Amount | None = None
+    """Dollars for an hour of the machine that trains and evaluates; its hours join the ledger."""
     audit: Audit = Audit()
     split: Split = Split()
     critic: Critic | None = None

@@ -149,15 +149,16 @@ def looking(events: Mapping[str, Sequence[Event]]) -> str:
     return f"Looking took {', '.join(shares)}." if shares else ""
 
 
+SPENT = ("tokens_in", "tokens_out", "dollars", "hours")
+
+
 def spent(ledger: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Calls, tokens and dollars by model, the dearest first."""
+    """Calls, tokens and dollars by model, and the hours of machines, the dearest first."""
     totals: dict[str, dict[str, Any]] = {}
     for row in ledger:
         model = str(row.get("model") or row.get("teacher") or "unnamed")
-        total = totals.setdefault(
-            model, {"model": model, "calls": 0, "tokens_in": 0, "tokens_out": 0, "dollars": 0.0}
-        )
-        total["calls"] += 1
-        for key in ("tokens_in", "tokens_out", "dollars"):
+        total = totals.setdefault(model, {"model": model, "calls": 0} | dict.fromkeys(SPENT, 0))
+        total["calls"] += "hours" not in row
+        for key in SPENT:
             total[key] += row.get(key) or 0
     return sorted(totals.values(), key=lambda total: -total["dollars"])
