@@ -50,3 +50,15 @@ def test_a_missing_picture_is_a_sentence_and_a_key_error(tmp_path, id):
 def test_a_suffix_that_is_none_is_refused(tmp_path, suffix):
     with pytest.raises(StoreError, match="suffix"):
         PictureFiles(tmp_path).add(b"", suffix)
+
+
+def test_many_are_added_at_once_and_the_first_suffix_stays(tmp_path):
+    blobs = [bytes([n % 40]) for n in range(60)]
+    pictures = PictureFiles(tmp_path)
+    ids = pictures.add_all(
+        [(blob, f".{'jpg' if at < 40 else 'png'}") for at, blob in enumerate(blobs)]
+    )
+    assert ids == [digest(blob) for blob in blobs]
+    assert {path.suffix for path in (tmp_path / "pictures").rglob("*.*")} == {".jpg"}
+    assert dict(PictureFiles(tmp_path)) == dict(zip(ids, blobs, strict=True))
+    assert pictures.add_all([]) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from haiga.recipe.checks import CHAT, SOURCE_TASK
@@ -16,11 +17,16 @@ from haiga.sources import Found
 from haiga.store import PictureFiles
 
 
-def raw_row(thing: Found, files: PictureFiles) -> dict[str, Any]:
-    """A row of 00_raw, its pictures stored in `files`; with a "reason" where it is at fault."""
+def raw_rows(things: Sequence[Found], files: PictureFiles) -> list[dict[str, Any]]:
+    """Rows of 00_raw, their pictures stored in `files`; with a "reason" where one is at fault."""
+    ids = iter(files.add_all([picture for thing in things for picture in thing.pictures]))
+    return [_raw_row(thing, list(islice(ids, len(thing.pictures)))) for thing in things]
+
+
+def _raw_row(thing: Found, pictures: list[str]) -> dict[str, Any]:
     row = {
         "id": thing.id,
-        "pictures": [files.add(data, suffix) for data, suffix in thing.pictures],
+        "pictures": pictures,
         "caption": thing.caption,
         "language": thing.language,
         "meta": json.dumps(thing.meta, ensure_ascii=False),

@@ -21,7 +21,7 @@ from haiga.curation import captions
 from haiga.curation.breaker import stop_if_most_fail
 from haiga.curation.groups import groups_of
 from haiga.curation.ranking import Ranking, ranked
-from haiga.curation.rows import raw_row
+from haiga.curation.rows import raw_rows
 from haiga.curation.split import split, together
 from haiga.curation.sweep import SHARD, Row, parted, sweep
 from haiga.events import Sink
@@ -58,8 +58,7 @@ def gather(
             faults = [thing.fault for thing in chunk if thing.fault]
             if len(faults) == len(chunk):
                 stop_if_most_fail("things of the source", faults, len(chunk))
-            rows = [raw_row(thing, files) for thing in chunk]
-            writer.write(shard, *parted(rows))
+            writer.write(shard, *parted(raw_rows(chunk, files)))
             shard += 1
             done += len(chunk)
             emit({"kind": "progress", "stage": "00_raw", "done": done})
