@@ -7,6 +7,6 @@ import os
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before anything asks what there is
 
-from haiga.cli import quiet  # noqa: E402
+from haiga.cli import quiet
 
 quiet()
