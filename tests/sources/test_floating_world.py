@@ -64,7 +64,7 @@ def test_without_faults_nothing_is_spoilt(serial):
 
 def _chosen(monkeypatch, kind: str, at: int) -> None:
     monkeypatch.setattr(
-        room.fault_maker, "choose", lambda seed, index, share: kind if index == at else None
+        room.fault_maker, "choose", lambda seed, index, share, kinds: kind if index == at else None
     )
 
 

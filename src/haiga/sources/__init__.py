@@ -7,6 +7,7 @@ from functools import partial
 
 from haiga.sources import conversations, preferences
 from haiga.sources.base import SERIES, Found
+from haiga.sources.captioned import CAPTIONED
 from haiga.sources.datacomp import datacomp, row_counts
 from haiga.sources.documents import MMC4, OBELICS, documents
 from haiga.sources.floating_world import floating_world
@@ -21,6 +22,7 @@ from haiga.world import CAPTIONS_VERSION, PRINTER_VERSION
 SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
     "floating_world": floating_world,
     "folder": folder,
+    "captioned": partial(hub, CAPTIONED),
     "messages": partial(hub, conversations.MESSAGES),
     "llava": partial(hub, conversations.LLAVA),
     "rlaif_v": partial(hub, preferences.RLAIF_V),

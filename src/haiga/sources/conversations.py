@@ -30,6 +30,8 @@ class Talk:
     answers: tuple[Answer, ...]
     pictures: tuple[Any, ...] = ()
     """Bytes, a path, or a dict of both, as `datasets` has it."""
+    caption: str = ""
+    """Words on the pictures that answer no question."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,13 @@ def floating_world(
     *,
     prints: int = 1000,
     faults: float = 0.0,
+    kinds: tuple[str, ...] = fault_maker.KINDS,
     texts: int = 0,
     languages: tuple[str, ...] = (),
 ) -> Iterator[Found]:
     """`prints` pictures of the world with this seed, a share `faults` of them spoilt.
+
+    `kinds` names the faults, all equally often; `haiga.world.faults.EVERY` lists what there is.
 
     After them come `texts` scenes without a picture, described in words: what the world's language
     model grows up on; `languages` take turns in them, in place of the recipe's one.
@@ -40,7 +43,7 @@ def floating_world(
     Each item stands on its own (it depends on the options and its index only), so that any number
     of processes may draw them and an interrupted gathering goes on where it stopped.
     """
-    jobs = [(seed, language, faults, at, prints) for at in range(skip, prints)]
+    jobs = [(seed, language, faults, kinds, at, prints) for at in range(skip, prints)]
     if len(jobs) <= _CHUNK:
         yield from map(_print, jobs)
     else:
@@ -64,9 +67,9 @@ def _leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _print(job: tuple[int, str, float, int, int]) -> Found:
-    seed, language, faults, index, prints = job
-    fault = fault_maker.choose(seed, index, faults)
+def _print(job: tuple[int, str, float, tuple[str, ...], int, int]) -> Found:
+    seed, language, faults, kinds, index, prints = job
+    fault = fault_maker.choose(seed, index, faults, kinds)
     # A near-duplicate is another impression of the print before it, under its own number.
     origin = index - 1 if fault == "near_duplicate" and index else index
     truth = scene(seed, origin)

@@ -1,4 +1,4 @@
-"""Published sets of conversations and preferences, from files here or by their name on the hub."""
+"""Published sets of captions, conversations and preferences, from files or by name on the hub."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def hub(
         except RowFault as fault:
             yield Found(id=place, language=language, meta=said, fault=str(fault))
             continue
-        yield Found(place, shown, "", language, said, talk.prompt, talk.answers)
+        yield Found(place, shown, talk.caption, language, said, talk.prompt, talk.answers)
 
 
 def _renamed(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:

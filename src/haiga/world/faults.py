@@ -7,13 +7,14 @@ drawing anything, and a larger share spoils the same items and more.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final, TypeAlias
 
 from PIL import Image
 
 from haiga.errors import DataError
+from haiga.world import web
 
 File: TypeAlias = tuple[bytes, str]
 """The bytes of a picture file and its suffix."""
@@ -108,33 +109,67 @@ FAULTS: Final[Mapping[str, Callable[[bytes, str, Random], File]]] = {
     "blank": blank,
     "exif_rotated": exif_rotated,
     "near_duplicate": near_duplicate,
+    "blurred": web.blurred,
+    "logo": web.logo,
+    "icon": web.icon,
+    "spacer": web.spacer,
+    "banner": web.banner,
+    "animated": web.animated,
+    "bomb": web.bomb,
+    "cmyk": web.cmyk,
+    "grey16": web.grey16,
+    "palette": web.palette,
+    "transparent": web.transparent,
 }
 """Faults of pictures."""
 
-BENIGN: Final = frozenset({"exif_rotated", "near_duplicate"})
+BENIGN: Final = frozenset(
+    {"exif_rotated", "near_duplicate", "cmyk", "grey16", "palette", "transparent"}
+)
 """Pictures that a person would still use."""
 
-TEXT_FAULTS: Final[Mapping[str, Callable[[str, Random], str]]] = {"junk_caption": junk_caption}
+TEXT_FAULTS: Final[Mapping[str, Callable[[str, Random], str]]] = {
+    "junk_caption": junk_caption,
+    "path": web.path,
+    "repeated": web.repeated,
+    "odd_characters": web.odd_characters,
+    "foreign": web.foreign,
+    "short": web.short,
+}
 """Faults of a caption that need nothing but the caption."""
 
 WRONG_CAPTION: Final = "wrong_caption"
 """The caption of another scene; only the caller, who has other scenes, can give it."""
 
-KINDS: Final = (*FAULTS, *TEXT_FAULTS, WRONG_CAPTION)
-"""Every fault that `choose` may name, all equally often."""
+EVERY: Final = (*FAULTS, *TEXT_FAULTS, WRONG_CAPTION)
+"""Every fault that there is."""
+
+KINDS: Final = (
+    "corrupt", "tiny", "extreme_aspect", "blank", "exif_rotated", "near_duplicate", "junk_caption",
+    WRONG_CAPTION,
+)  # fmt: skip
+"""Those that `choose` names where nobody asks for others. A world of a seed stays as it is: this
+does not grow with the table."""
 
 
-def choose(seed: int, index: int, share: float) -> str | None:
-    """The fault that hits item `index`, or None; `share` of all items are hit.
+def choose(seed: int, index: int, share: float, kinds: Sequence[str] = KINDS) -> str | None:
+    """The fault that hits item `index`, or None; `share` of all items are hit, all equally often.
 
     Raises:
-        DataError: the share is not between 0 and 1.
+        DataError: the share is not between 0 and 1, or there is no such fault.
     """
     if not 0 <= share <= 1:
         raise DataError(f"A share of faults of {share} was asked for; give one between 0 and 1.")
+    for kind in kinds:
+        _require(kind)
     rng = Random(f"{seed}/{index}/fault")
     hit = rng.random() < share
-    return rng.choice(KINDS) if hit else None
+    return rng.choice(kinds) if hit else None
+
+
+def _require(name: str) -> None:
+    if name not in EVERY:
+        raise DataError(f"There is no fault {name!r}; the faults are: {', '.join(EVERY)}.")
 
 
 def spoil(name: str, data: bytes, suffix: str, seed: int, index: int) -> File:
@@ -143,8 +178,7 @@ def spoil(name: str, data: bytes, suffix: str, seed: int, index: int) -> File:
     Raises:
         DataError: there is no such fault.
     """
-    if name not in KINDS:
-        raise DataError(f"There is no fault {name!r}; the faults are: {', '.join(KINDS)}.")
+    _require(name)
     rng = Random(f"{seed}/{index}/spoil")
     return FAULTS[name](data, suffix, rng) if name in FAULTS else (data, suffix)
 
