@@ -180,8 +180,10 @@ def corrupt(image: Image.Image, rng: Random) -> File:
 
 
 def bomb(image: Image.Image, rng: Random) -> File:
-    size = rng.choice(((20_000, 20), (17_000, 17_000), (11_000, 11_000)))
-    return saved(Image.new("P", size), rng.choice(("GIF", "PNG")))
+    """Too many pixels, or too long a side."""
+    if rng.random() < 0.5:
+        return saved(Image.new("P", (rng.randint(16_400, 30_000), 20)), "GIF")
+    return saved(Image.new("1", (10_100, 10_300)), "TIFF", compression="group4")
 
 
 def tiny(image: Image.Image, rng: Random) -> File:

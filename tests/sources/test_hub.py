@@ -187,3 +187,37 @@ def test_what_is_not_there_is_a_sentence(tmp_path):
         _found("llava", data=str(tmp_path / "none.json"))
     with pytest.raises(DataError, match="There is no folder of pictures"):
         _found("llava", data=str(tmp_path), pictures=str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("form", ["marked", "struct", "bytes", "path"])
+def test_a_table_of_pictures_and_captions(form, tmp_path):
+    files = [picture(n, "JPEG") for n in range(3)]
+    for n, data in enumerate(files):
+        (tmp_path / f"{n}.jpg").write_bytes(data)
+    held = {
+        "marked": [{"bytes": data, "path": "x.jpg"} for data in files],
+        "bytes": files,
+        "path": [f"{n}.jpg" for n in range(3)],
+    }
+    rows = {
+        "image": [*held.get(form, held["marked"]), None],
+        "text": ["a boat", "", "two boats", "nobody"],
+        "artist": ["Hiroshige"] * 4,
+    }
+    table = pa.table(rows)
+    if form == "marked":
+        features = datasets.Features({"image": datasets.Image(), "text": datasets.Value("string"),
+                                      "artist": datasets.Value("string")})  # fmt: skip
+        table = table.cast(features.arrow_schema)
+    pq.write_table(table, tmp_path / "prints.parquet")
+    found = _found("captioned", data=str(tmp_path / "prints.parquet"))
+    assert [each.fault for each in found] == ["", "", "", "no picture"]
+    assert [each.caption for each in found[:3]] == ["a boat", "", "two boats"]
+    assert [each.pictures[0][0] for each in found[:3]] == files
+    assert found[0].meta == {"artist": "Hiroshige"}
+    assert [each.id for each in found[:2]] == ["prints.parquet:1", "prints.parquet:2"]
+    assert _found("captioned", skip=2, data=str(tmp_path / "prints.parquet")) == found[2:]
+    renamed = _found(
+        "captioned", data=str(tmp_path / "prints.parquet"), columns={"caption": "artist"}
+    )
+    assert renamed[1].caption == "Hiroshige"
