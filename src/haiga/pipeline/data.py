@@ -11,7 +11,7 @@ from haiga.curation import run as curation
 from haiga.curation.engines import ENGINES
 from haiga.curation.filtering import Rules, filter_rows
 from haiga.curation.safety import safe
-from haiga.errors import RecipeError
+from haiga.errors import DataError, RecipeError
 from haiga.pipeline import balancing, gating, likeness, ranking, safeguarding, tables
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import cost, teach
@@ -103,6 +103,19 @@ def curate(run: Run) -> None:
         engine=bind(ENGINES, run.recipe.engine, "engine"),
         emit=run.emit,
     )
+    _require_rows(run)
+
+
+def _require_rows(run: Run) -> None:
+    """Raises DataError where 01_filtered has dropped every row, since nothing could follow."""
+    made = run.data("01_filtered").manifest()
+    if made is not None and made.counts["in"] and not made.counts["kept"]:
+        why = ", ".join(f"{reason} {count}" for reason, count in made.reasons.items())
+        raise DataError(
+            f"Of {made.counts['in']} rows none is left: {why}. Each is in "
+            "data/01_filtered/dropped.parquet with what was measured; change the rules under "
+            "[curate], or the source."
+        )
 
 
 def finish(run: Run) -> None:
