@@ -97,4 +97,16 @@ def test_what_the_run_knows_of_its_pictures_is_asked_and_counted(home):
     assert named["sft"]["full"]["mention_precision"]["n"] == 5
     assert tiny_runs.haiga(home, "report", "recipe.toml").code == 0
     page = (home / "runs/tiny/report.html").read_text("utf-8")
-    assert "<h2>Things that are not there</h2>" in page
+    for heading in (
+        "Things that are not there",
+        "Whose picture is it?",
+        "How varied",
+        "What it can do without pictures",
+        "Pictures that nobody trained on",
+    ):
+        assert f"<h2>{heading}" in page
+    retrieved = json.loads((evaluation / "self_retrieval.json").read_text("utf-8"))
+    assert retrieved["sft"]["likelihood"]["gallery"] == 5
+    assert "dual_encoder" not in retrieved["sft"]  # this run's tower reads no texts
+    alone = json.loads((evaluation / "text_ability.json").read_text("utf-8"))
+    assert set(alone["models"]) == {"base", "align", "sft"}

@@ -50,6 +50,8 @@ class Evaluate(Section):
     max_new_tokens: Count = 64
     timed: Annotated[int, Field(ge=0)] = 16
     """Held-out pictures on which the last stage that sees is timed; 0 leaves it out."""
+    self_retrieval: Annotated[int, Field(ge=0)] = 100
+    """Held-out pictures among which each text must find its own; 0 leaves it out."""
     benchmarks: dict[Word, Options] = {}
     """Published questions, each under a key that is its `name` unless it says another one."""
     variants: Lighter = ()
