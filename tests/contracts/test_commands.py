@@ -18,6 +18,7 @@ COMMANDS = {
     "report": RUN,
     "write": ["model", "pictures", "--task", "--language"],
     "export": ["model", "folder"],
+    "benchmark": ["model", "name", "folder", "--set"],
     "assign": ["documents", "folder", "--tower", "--form", "--to", "--method", "--minimum"],
 }
 

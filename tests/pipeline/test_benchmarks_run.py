@@ -110,3 +110,17 @@ def test_what_the_run_knows_of_its_pictures_is_asked_and_counted(home):
     assert "dual_encoder" not in retrieved["sft"]  # this run's tower reads no texts
     alone = json.loads((evaluation / "text_ability.json").read_text("utf-8"))
     assert set(alone["models"]) == {"base", "align", "sft"}
+
+
+def test_a_command_asks_one_model(home):
+    given(home)
+    path = ("--set", "path=coco_pope_popular.json", "--set", "pictures=val2014")
+    said = tiny_runs.haiga(home, "benchmark", "runs/tiny/stages/sft", "pope", "out", *path)
+    assert said.code == 0, said.err
+    assert "pope: 8 of 9 rows of coco_pope_popular.json, by writing" in said.out
+    found = json.loads((home / "out/benchmark.json").read_text("utf-8"))
+    assert list(found["scores"]["model"]) == ["full", "blind", "shuffled", "grey"]
+    wrong = tiny_runs.haiga(home, "benchmark", "runs/tiny", "popes", "out", *path)
+    assert (wrong.code, "did you mean 'pope'" in wrong.err) == (2, True)
+    wrong = tiny_runs.haiga(home, "benchmark", "runs/tiny", "pope", "out", "--set", "path")
+    assert (wrong.code, "write an option as" in wrong.err) == (2, True)

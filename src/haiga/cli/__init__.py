@@ -170,6 +170,7 @@ app.command()(judging.evaluate)
 app.command()(judging.label)
 app.command()(on_models.write)
 app.command()(on_models.export)
+app.command()(on_models.benchmark)
 app.command()(on_documents.assign)
 
 

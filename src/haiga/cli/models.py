@@ -43,3 +43,21 @@ def export(
 
     export_model(model, folder)
     say(f"{folder} loads as AutoModelForImageTextToText and writes the same as {model}.")
+
+
+def benchmark(
+    model: ModelPath,
+    name: Annotated[str, typer.Argument(help="pope, mmmu, mmbench, …", metavar="BENCHMARK")],
+    folder: Annotated[Path, typer.Argument(help="Where answers and figures go.", metavar="FOLDER")],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="An option of the benchmark: path=rows.parquet.", metavar="A=B"),
+    ] = None,
+) -> None:
+    """The model answers a published benchmark: with the picture, without, another's, and grey."""
+    from haiga.pipeline import benchmarks, tables
+    from haiga.recipe.load import settings
+
+    found = benchmarks.ask(model, name, settings(set_ or []), folder)
+    tables.benchmark(name, found)
+    say(f"Figures: {folder / 'benchmark.json'}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,15 +13,20 @@ from haiga.evaluation import benched
 from haiga.evaluation.benchmarks import BENCHMARKS
 from haiga.evaluation.benchmarks.base import Benchmark, Given
 from haiga.evaluation.benchmarks.rows import where
+from haiga.evaluation.run import Stage
 from haiga.pipeline import learning
 from haiga.pipeline.answering import answering
+from haiga.pipeline.console import console
 from haiga.pipeline.run import Run
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Recipe
+from haiga.serving.opened import model_folder, open_model
 from haiga.store.files import read_json
 from haiga.store.pictures import PictureFiles
 
 PATH: Final = "evaluate.benchmarks"
+BATCH: Final = 16
+"""Questions that a model alone answers together."""
 _PLACES: Final = ("path", "split", "config", "pictures")
 """The options that say where the rows are."""
 
@@ -54,6 +59,34 @@ def evaluate(run: Run) -> None:
             seed=run.recipe.seed,
             emit=run.emit,
         )
+
+
+def ask(model: Path, name: str, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """One benchmark asked of one model, and written under `folder`; see `benched.run`.
+
+    A model stands alone here, so that it is held against itself without its picture, with
+    another's, and before grey, and not against what it was before training.
+
+    Args:
+        model: a run's folder, a stage, or a checkpoint.
+        name: of the benchmark.
+        options: as its section of a recipe has them.
+        folder: where answers and figures go; what was asked there before is not asked again.
+
+    Raises:
+        RecipeError: there is no such benchmark, or it takes no such option.
+        DataError: its rows cannot be read.
+        ModelError: there is no model.
+    """
+    benchmark, opened = _bound(name, options)
+    bench = opened(Given(PictureFiles(folder)))
+    place = model_folder(model)
+    weights = store.fingerprint(
+        {path.name: store.digest(path.read_bytes()) for path in sorted(place.glob("*.safetensors"))}
+    )
+    load = cache(lambda: open_model(model).vlm)
+    stage = Stage(weights, benched.ask(load, bench, batch=BATCH))
+    return benched.run(benchmark, bench, {place.name: stage}, folder, emit=console())
 
 
 def read(run: Run) -> dict[str, dict[str, Any]]:

@@ -44,6 +44,24 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     raise RecipeError("\n".join([f"{path} has {count}:", *(f"  {each}" for each in unique)]))
 
 
+def settings(texts: Sequence[str]) -> dict[str, Any]:
+    """Options that stand in no recipe, "name=value" each; values are read as overrides are.
+
+    Raises:
+        RecipeError: one of them cannot be read.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = (each.strip() for each in text.partition("="))
+        if not name or not equals:
+            raise RecipeError(f"{text}: write an option as name=value, such as path=rows.parquet")
+        try:
+            found[name] = _parse(value)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{name}: {value} is not a TOML value: {error}") from error
+    return found
+
+
 def dump(recipe: Recipe) -> str:
     """A recipe with all its defaults as TOML text; `load` of it gives the same recipe."""
     return toml.write(recipe.model_dump())
