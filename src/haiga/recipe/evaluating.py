@@ -50,7 +50,7 @@ class Evaluate(Section):
     max_new_tokens: Count = 64
     timed: Annotated[int, Field(ge=0)] = 16
     """Held-out pictures on which the last stage that sees is timed; 0 leaves it out."""
-    self_retrieval: Annotated[int, Field(ge=0)] = 100
+    self_retrieval: Annotated[int, Field(ge=0)] = 32
     """Held-out pictures among which each text must find its own; 0 leaves it out."""
     benchmarks: dict[Word, Options] = {}
     """Published questions, each under a key that is its `name` unless it says another one."""
