@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 
 from haiga.evaluation.conditions import Item
 from haiga.evaluation.likelihood import answer_logps
-from haiga.evaluation.retrieval import both_ways
+from haiga.evaluation.retrieval import both_ways, ranks
 from haiga.evaluation.self_retrieval import by_likelihood, chosen
 from haiga.models.assemble import assemble
 from haiga.records import IMAGE, Picture, user
@@ -27,6 +28,30 @@ def test_both_ways_by_hand():
     fair = both_ways(similarity, clusters=["a", "b", "c"], prior=torch.tensor([0.0, 0.0, 4.0]))
     assert fair["image_to_text"]["median_rank"] == 2
     assert fair["text_to_image"] == found["text_to_image"]
+
+
+def test_several_texts_of_a_picture_as_the_published_scorers_rank_them():
+    """LAVIS: the order of all texts by similarity, and in it the first of the picture's own."""
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        owners = np.repeat(np.arange(7), rng.integers(1, 6, 7))
+        matrix = rng.normal(size=(7, len(owners)))
+        of_pictures, of_texts = ranks(torch.tensor(matrix), torch.tensor(owners))
+        for at, row in enumerate(matrix):
+            order = owners[np.argsort(row)[::-1]]
+            own_before = np.flatnonzero(order == at)[0]
+            assert of_pictures[at] == own_before + 1
+        for at, column in enumerate(matrix.T):
+            order = np.argsort(column)[::-1]
+            assert of_texts[at] == np.flatnonzero(order == owners[at])[0] + 1
+
+
+def test_a_second_caption_is_not_in_the_way_of_the_first():
+    similarity = torch.tensor([[0.9, 0.9, 0.1], [0.2, 0.3, 0.9]])
+    found = both_ways(similarity, clusters=["a", "b"], owners=[0, 0, 1])
+    assert (found["gallery"], found["texts"]) == (2, 3)
+    assert found["image_to_text"]["r@1"] == {**found["image_to_text"]["r@1"], "mean": 1, "n": 2}
+    assert found["text_to_image"]["r@1"]["n"] == 3
 
 
 def test_equal_texts_are_nobodys():

@@ -22,13 +22,28 @@ from haiga.models.towers import load_towers, picture_embeds, text_embeds
 from haiga.records import Group
 
 AT = (1, 5, 10)
+CAPTIONS = 5
 _BATCH = 64
 
 
-def ranks(similarity: Float[Tensor, "N N"]) -> Int[Tensor, " N"]:
-    """The rank of each row's own column, 1 is best; ties are counted against it."""
-    own = similarity.diagonal()[:, None]
-    return (similarity >= own).sum(dim=1)
+def ranks(
+    similarity: Float[Tensor, "P T"], owners: Int[Tensor, " T"]
+) -> tuple[Int[Tensor, " P"], Int[Tensor, " T"]]:
+    """The rank of each picture's best own text, and of each text's own picture; 1 is best.
+
+    As the published rule has it (Karpathy and Fei-Fei 2015; LAVIS), a picture of several texts has
+    the rank of the first of them, and its other texts are not in its way. Ties with others count
+    against the model.
+
+    Args:
+        similarity: of each picture with each text.
+        owners: the picture of each text; every picture has one or more.
+    """
+    own = owners[None, :] == torch.arange(len(similarity))[:, None]
+    best = similarity.masked_fill(~own, -torch.inf).amax(dim=1, keepdim=True)
+    of_pictures = 1 + ((similarity >= best) & ~own).sum(dim=1)
+    theirs = similarity.gather(0, owners[None, :])
+    return of_pictures, (similarity >= theirs).sum(dim=0)
 
 
 def evaluate(
@@ -36,7 +51,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """R@1, R@5, R@10 with intervals, and the median rank, both ways over held-out pictures.
 
-    The gallery is the held-out set itself: one caption a picture, its first.
+    The gallery is the held-out set itself, with the first five captions of each picture.
 
     Raises:
         DataError: no held-out picture has a caption.
@@ -51,9 +66,15 @@ def evaluate(
         part = pairs[start : start + _BATCH]
         views = [open_picture(pictures[group.pictures[0].id]) for group in part]
         seen.append(picture_embeds(towers, views))
-        read.append(text_embeds(towers, [group.answers[0].text for group in part]))
+        read.append(text_embeds(towers, [text for group in part for text in captions(group)]))
     similarity = torch.cat(seen) @ torch.cat(read).T
-    return both_ways(similarity, clusters=[clusters(g) for g in pairs], seed=seed)
+    owners = [at for at, group in enumerate(pairs) for _ in captions(group)]
+    return both_ways(similarity, clusters=[clusters(g) for g in pairs], owners=owners, seed=seed)
+
+
+def captions(group: Group) -> list[str]:
+    """The first five captions of a picture: some pictures of COCO have six or seven."""
+    return [answer.text for answer in group.answers if answer.kind == "chosen"][:CAPTIONS]
 
 
 def clusters(group: Group) -> str:
@@ -62,33 +83,38 @@ def clusters(group: Group) -> str:
 
 
 def both_ways(
-    similarity: Float[Tensor, "N N"],
+    similarity: Float[Tensor, "P T"],
     *,
     clusters: Sequence[str],
+    owners: Sequence[int] | None = None,
     seed: int = 0,
-    prior: Float[Tensor, " N"] | None = None,
+    prior: Float[Tensor, " T"] | None = None,
 ) -> dict[str, Any]:
     """R@1, R@5, R@10 and the median rank of pictures (rows) among texts (columns) and back.
 
     Args:
-        similarity: of each picture with each text; a pair's own is on the diagonal.
+        similarity: of each picture with each text.
         clusters: of the pictures; intervals are Wilson's, widened where clusters are shared.
+        owners: the picture of each text; where none are given, text n is picture n's.
         seed: of the bootstrap.
         prior: how likely each text is without a picture, as a logarithm. It is taken off where a
             picture chooses among texts: a text that is always likely would be everybody's.
 
     Returns:
-        "gallery", how many pictures and texts; for "image_to_text" and "text_to_image" the shares
-        "r@1", "r@5", "r@10" (mean, low, high, n) and "median_rank".
+        "gallery" and "texts", how many there are; for "image_to_text" and "text_to_image" the
+        shares "r@1", "r@5", "r@10" (mean, low, high, n) and "median_rank".
     """
+    of = torch.tensor(range(len(similarity)) if owners is None else owners)
     among_texts = similarity if prior is None else similarity - prior[None, :]
-    found: dict[str, Any] = {"gallery": len(similarity)}
-    for name, matrix in (("image_to_text", among_texts), ("text_to_image", similarity.T)):
-        order = ranks(matrix)
+    order = {
+        "image_to_text": (ranks(among_texts, of)[0], list(clusters)),
+        "text_to_image": (ranks(similarity, of)[1], [clusters[at] for at in of.tolist()]),
+    }
+    found: dict[str, Any] = {"gallery": len(similarity), "texts": len(of)}
+    for name, (own, groups) in order.items():
         shares = {
-            f"r@{k}": score([Part(bool(rank <= k)) for rank in order], clusters, seed=seed)
-            for k in AT
+            f"r@{k}": score([Part(bool(rank <= k)) for rank in own], groups, seed=seed) for k in AT
         }
         found[name] = {key: asdict(cell) for key, cell in shares.items() if cell is not None}
-        found[name]["median_rank"] = float(order.float().quantile(0.5))
+        found[name]["median_rank"] = float(own.float().quantile(0.5))
     return found
