@@ -20,6 +20,9 @@ def test_run_stage_and_export_write_the_same(home):
     said = tiny_runs.haiga(home, "export", "runs/tiny", "exported")
     assert said.code == 0, said.err
     assert json.loads((home / "exported/haiga.json").read_text("utf-8"))["task"] == "haiku"
+    card = (home / "exported/README.md").read_text("utf-8")
+    assert card == (home / "runs/tiny/cards/sft.md").read_text("utf-8")
+    assert "pipeline_tag: image-text-to-text" in card
     for model in ("runs/tiny/stages/sft", "runs/tiny/stages/sft/model", "exported"):
         assert tiny_runs.haiga(home, "write", model, "picture.png") == first
     again = tiny_runs.haiga(home, "export", "runs/tiny/stages/sft", "exported")

@@ -20,6 +20,7 @@ from haiga.evaluation.style import STYLE, style_check
 from haiga.models.device import device
 from haiga.pipeline import (
     benchmarks,
+    cards,
     costing,
     health,
     hours,
@@ -73,8 +74,10 @@ def _evaluate(run: Run) -> None:
 
 
 def report(run: Run) -> Path:
-    """report.html, from what the run's folders hold."""
-    return write_report(facts(run), run.folder)
+    """report.html and the cards, from what the run's folders hold."""
+    found = facts(run)
+    cards.write(run, found)
+    return write_report(found, run.folder)
 
 
 def judged(run: Run) -> list[str]:

@@ -97,6 +97,11 @@ def interval(cell: Mapping[str, float]) -> str:
     return f"{100 * cell['low']:.0f} to {100 * cell['high']:.0f}"
 
 
+def bounds(cell: Mapping[str, float]) -> str:
+    """A score with its interval: "0.67 [0.61, 0.72]"."""
+    return f"{cell['mean']:.2f} [{cell['low']:.2f}, {cell['high']:.2f}]"
+
+
 def points(difference: float) -> str:
     """A signed difference of shares, in percentage points."""
     return f"{100 * difference:+.1f}".replace("-", "\u2212") + " points"

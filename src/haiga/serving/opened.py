@@ -15,6 +15,8 @@ from haiga.models.device import device
 from haiga.models.export import export as export_checkpoint
 from haiga.models.weights import readable
 
+CARDS = "cards"
+"""In a run's folder: Markdown for whoever publishes what it made, by stage."""
 MARK = "haiga.json"
 """Beside a stage's model, and in an exported checkpoint."""
 
@@ -53,6 +55,8 @@ def open_model(place: Path) -> Opened:
 def export(place: Path, folder: Path) -> None:
     """A standard checkpoint of a model, marked with what it was trained for; see `models.export`.
 
+    Its card, where the run was reported on, goes with it as README.md.
+
     Raises:
         ModelError: there is no model, or what was read back is another.
         StoreError: `folder` is not empty.
@@ -60,6 +64,16 @@ def export(place: Path, folder: Path) -> None:
     opened = open_model(place)
     export_checkpoint(opened.vlm, folder)
     mark(folder, opened.task, opened.language, control=opened.control)
+    card = _card(model_folder(place))
+    if card is not None:
+        store.write_atomically(folder / "README.md", card)
+
+
+def _card(model: Path) -> bytes | None:
+    """The card of a stage's model, where its run has one."""
+    stage = model.resolve().parent
+    path = stage.parent.parent / CARDS / f"{stage.name}.md"
+    return path.read_bytes() if path.is_file() else None
 
 
 def model_folder(place: Path) -> Path:
