@@ -9,6 +9,7 @@ from PIL import Image
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.reporting.facts import RunFacts
+from haiga.reporting.moved import differences, largest
 from haiga.reporting.page import SIDE, thumbnail
 from haiga.reporting.report import contact_sheet, render, write_report
 from haiga.reporting.words import Piece, duration, marked, percent, points, spent, verdict
@@ -280,3 +281,31 @@ def test_spending_is_summed_by_model():
     machine = {"model": "A100", "dollars": 1.0, "hours": 0.5, "seconds": 1800.0}
     (found,) = spent([machine, machine])
     assert (found["calls"], found["hours"], found["dollars"]) == (0, 1.0, 2.0)
+
+
+def test_the_largest_gains_and_losses_are_shown_beside_what_was_before():
+    true, false, empty = "a boat\nand the\nmoon", "a crane\nin the\npine", ""
+    before = {0: true, 1: false, 2: empty, 3: true}
+    after = {0: false, 1: true, 2: true, 3: true}
+    facts = RunFacts(
+        name="x",
+        made={},
+        comparisons=[compared(against="align", kind="stage")],
+        answers={
+            name: {"full": [row(at, text) for at, text in texts.items()]}
+            for name, texts in (("align", before), ("sft", after))
+        },
+        pictures={f"i{at}": picture() for at in range(4)},
+    )
+    found = largest(facts)
+    assert [each["id"] for each in found["gains"]] == ["i1", "i2"]
+    assert [each["id"] for each in found["losses"]] == ["i0"]
+    assert found["gains"][1]["before"] == []
+    assert largest(RunFacts(name="x", made={})) == {}
+
+
+def test_differences_are_drawn_for_stages_alone():
+    assert differences([compared()]) is None
+    drawn = differences([compared(against="align", kind="stage"), compared()])
+    assert drawn == differences([compared(against="align", kind="stage")])
+    assert b"<svg" in drawn

@@ -267,6 +267,7 @@ def _reliability_panel(panel: Axes, name: str, curve: Sequence[Mapping[str, Any]
 
 
 def panels_of(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of panels, each `height` inches high, in the order of reading."""
     """A figure of so many panels, each `height` inches high, and the panels row by row."""
     # A Figure of its own, never pyplot's: no window system, no global state, nothing to close.
     figure = Figure(figsize=(WIDTH, rows * height), layout="constrained")
@@ -275,6 +276,7 @@ def panels_of(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes
 
 
 def svg(figure: Figure) -> bytes:
+    """A figure as SVG, equal bytes for equal figures."""
     """The figure as SVG: the same bytes for the same figure."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -17,7 +17,7 @@ from haiga.evaluation.conditions import CONDITIONS
 from haiga.evaluation.rating.hearing import SENTENCES as JUDGED
 from haiga.evaluation.style import SENTENCE, STYLE
 from haiga.models.timing import PHASES
-from haiga.reporting import judged, plots, words
+from haiga.reporting import judged, moved, plots, words
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.measured import measured
 from haiga.reporting.page import style, template, thumbnail, uri
@@ -47,6 +47,7 @@ def render(run: RunFacts) -> str:
         conditions=CONDITIONS,
         comparisons=_comparisons(run),
         sheet=contact_sheet(run),
+        largest=moved.largest(run),
         samples={stage: _spread(seen) for stage, seen in run.events.items() if _samples(seen)},
         warnings=_warnings(run),
         looking=words.looking(run.events),
@@ -103,6 +104,7 @@ def _figures(run: RunFacts) -> dict[str, str | None]:
         "losses": plots.loss_curves(run.events),
         "looks": plots.looks(run.events),
         "forest": plots.forest(run.summary),
+        "differences": moved.differences(run.comparisons),
         "reliability": plots.reliability(_curves(run)),
     }
     return {name: uri("image/svg+xml", svg) if svg else None for name, svg in made.items()}
