@@ -16,7 +16,10 @@ COMMANDS = {
     "evaluate": [*RUN, "--estimate"],
     "label": [*RUN, "--by", "--count", "--port"],
     "report": RUN,
-    "write": ["model", "pictures", "--task", "--language"],
+    "write": [
+        *("model", "pictures", "--task", "--language"),
+        *("--best-of", "--by", "--encoder", "--scores"),
+    ],
     "export": ["model", "folder"],
     "benchmark": ["model", "name", "folder", "--set"],
     "assign": ["documents", "folder", "--tower", "--form", "--to", "--method", "--minimum"],

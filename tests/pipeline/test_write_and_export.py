@@ -75,3 +75,38 @@ def test_strangers_read_the_same_tokens(home):
         ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True
     )
     assert written.rstrip("\n") == ours
+
+
+def test_the_best_of_several(home):
+    """From the command line and as a row of the evaluation, every candidate with its score."""
+    Image.linear_gradient("L").resize((50, 40)).save(home / "picture.png")
+    first = tiny_runs.haiga(
+        home, "write", "runs/tiny", "picture.png", "--best-of", "3", "--scores", "scores.jsonl"
+    )
+    assert first.code == 0, first.err
+    (row,) = map(json.loads, (home / "scores.jsonl").read_text().splitlines())
+    assert row["id"] == "picture.png"
+    assert len(row["candidates"]) == 3
+    assert row["candidates"][0]["text"].strip() == first.out.strip()
+    lacking = tiny_runs.haiga(
+        home, "write", "runs/tiny", "picture.png", "--best-of", "3", "--by", "similarity"
+    )
+    assert lacking.code == 2
+    assert "needs an encoder" in lacking.err
+    said = tiny_runs.haiga(
+        home, "evaluate", "recipe.toml", "--set", "evaluate.best_of={ samples = 2 }"
+    )
+    assert said.code == 0, said.err
+    folder = home / "runs" / "tiny" / "evaluation"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["sft"]["best_of"]["parsed"]["n"] == 5
+    assert "best_of" not in summary["align"]
+    kept = (folder / "candidates" / "sft.jsonl").read_text().splitlines()
+    assert len(kept) == 5
+    rows = json.loads((folder / "comparisons.json").read_text())
+    assert "best_of" in {row["against"] for row in rows}
+    wrong = tiny_runs.haiga(
+        home, "check", "recipe.toml", "--set", 'evaluate.best_of={ by = "similarity" }'
+    )
+    assert wrong.code == 2
+    assert "evaluate.best_of.encoder" in wrong.err

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from haiga.cli.base import say
+
+if TYPE_CHECKING:
+    from haiga.errors import PictureError
 
 ModelPath = Annotated[
     Path, typer.Argument(help="A run's folder, a stage, or a checkpoint.", metavar="MODEL")
@@ -19,12 +23,23 @@ def write(
     pictures: Annotated[list[Path], typer.Argument(help="Picture files.", metavar="PICTURE…")],
     task: Annotated[str | None, typer.Option(help="What to write, if not what it learned.")] = None,
     language: Annotated[str | None, typer.Option(help="The language to ask in.")] = None,
+    best_of: Annotated[int, typer.Option(min=1, help="Draw so many, take the best.")] = 1,
+    by: Annotated[str, typer.Option(help="The best by: dependence, similarity.")] = "dependence",
+    encoder: Annotated[str, typer.Option(help="For similarity: a CLIP or SigLIP.")] = "",
+    scores: Annotated[
+        Path | None, typer.Option(help="A file for all candidates and their scores.")
+    ] = None,
 ) -> None:
     """The model answers pictures."""
     from haiga.serving.answer import answer
 
+    found = (
+        answer(model, pictures, task=task, language=language)
+        if best_of == 1
+        else _best(model, pictures, (task, language), (best_of, by, encoder), scores)
+    )
     failed = False
-    for name, text, error in answer(model, pictures, task=task, language=language):
+    for name, text, error in found:
         if error is not None:
             failed = True
             say(str(error), error=True)
@@ -32,6 +47,26 @@ def write(
             say(*([f"{name}:"] if len(pictures) > 1 else []), text)
     if failed:
         raise typer.Exit(2)
+
+
+def _best(
+    model: Path,
+    pictures: list[Path],
+    asked: tuple[str | None, str | None],
+    how: tuple[int, str, str],
+    scores: Path | None,
+) -> Iterator[tuple[str, str, PictureError | None]]:
+    """The best of several answers to each picture; `scores` is given all of them."""
+    from haiga.evaluation.grounded import Best, keep
+    from haiga.pipeline.run import checkpoint
+    from haiga.serving.answer import answer_best
+
+    (task, language), (samples, by, encoder) = asked, how
+    best = Best(samples, by, encoder=str(checkpoint(encoder)) if encoder else "")
+    for name, candidates, error in answer_best(model, pictures, best, task=task, language=language):
+        if scores is not None and candidates:
+            keep(scores, {name: candidates})
+        yield name, candidates[0].text if candidates else "", error
 
 
 def export(

@@ -253,6 +253,9 @@ CONDITIONS: dict[str, Condition] = {
     "wrong_tag": Condition(
         "items", wrong_tag, "the right style from the prompt: another one's tag is shown", "style"
     ),
+    "best_of": Condition(
+        "model", _as_is, "nothing: the best of several drawn answers is taken", "neither"
+    ),
     "in_words": Condition(
         "items", in_words, "the picture: a sentence says what is in it", "neither"
     ),

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from typing import Any, Final, TypeAlias
 
 from haiga import store
+from haiga.evaluation import grounded
 from haiga.evaluation.answerers import projector_norms, random_projector, text_answerer
+from haiga.evaluation.grounded import Best
 from haiga.evaluation.run import Answerer, Stage
 from haiga.models.adapters import load_stage
 from haiga.models.assemble import Vlm
 from haiga.models.device import device
 from haiga.models.variants import VARIANTS, in_fewer_bits
-from haiga.pipeline.run import Run
+from haiga.pipeline.run import Run, checkpoint
 
 WITHOUT_EYES: Final = ("full", "blind")
 """The conditions of a language model alone."""
 Load: TypeAlias = Callable[[], Vlm]
 Asking: TypeAlias = Callable[[Load], Answerer]
 """How a model that can be loaded is asked."""
+
+
+def best_of(run: Run) -> Best | None:
+    """How the best of several answers is taken; None where the recipe does not ask for it."""
+    section = run.recipe.evaluate.best_of
+    if section is None:
+        return None
+    encoder = str(checkpoint(section.encoder)) if section.encoder else ""
+    return Best(
+        section.samples,
+        section.by,
+        section.temperature,
+        encoder,
+        run.recipe.evaluate.max_new_tokens,
+        run.recipe.seed,
+    )
 
 
 def decoding(run: Run) -> dict[str, Any]:
@@ -34,7 +52,25 @@ def answering(run: Run, names: Sequence[str], asking: Asking) -> dict[str, Stage
     One model is in memory, whichever was asked last: an accelerator may not hold them all.
     """
     held: Callable[[Load], Vlm] = lru_cache(1)(lambda load: load())
-    return {name: _stage(run, name, lambda load: asking(lambda: held(load))) for name in names}
+    found = {}
+    for name in names:
+        found[name] = _stage(run, name, lambda load: asking(lambda: held(load)))
+        best = best_of(run)
+        if best is not None and found[name].controls:
+            found[name] = _grounded(run, name, best, found[name], held)
+    return found
+
+
+def _grounded(run: Run, name: str, best: Best, stage: Stage, held: Callable[[Load], Vlm]) -> Stage:
+    """A stage, with the best of several of its own answers beside its controls."""
+    answer = grounded.answerer(
+        lambda: held(lambda: load_stage(run.stage(name) / "model")),
+        store.FinalPictures(run.data("04_final").path),
+        best,
+        run.folder / "evaluation" / "candidates" / f"{name}.jsonl",
+    )
+    weights = store.fingerprint([stage.weights, asdict(best)])
+    return replace(stage, controls={**stage.controls, "best_of": Stage(weights, answer)})
 
 
 def _stage(run: Run, name: str, asked: Asking) -> Stage:

@@ -27,7 +27,8 @@ FILE = "variants.json"
 
 def conditions(run: Run) -> tuple[str, ...]:
     """All that a stage may be asked under."""
-    return (*run.recipe.evaluate.conditions, *run.recipe.evaluate.variants)
+    best = ("best_of",) if run.recipe.evaluate.best_of is not None else ()
+    return (*run.recipe.evaluate.conditions, *run.recipe.evaluate.variants, *best)
 
 
 def of_the_last(run: Run, stages: Mapping[str, Stage]) -> dict[str, Stage]:

@@ -40,6 +40,17 @@ class Judge(Section):
     """Good texts on which the judge itself is tried."""
 
 
+class BestOf(Section):
+    """Several answers are drawn and the one that most belongs to its picture is taken."""
+
+    samples: Annotated[int, Field(ge=2)] = 8
+    by: Literal["dependence", "similarity"] = "dependence"
+    """By how much the picture makes an answer likelier to the model, or by a dual encoder."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    encoder: str = ""
+    """For similarity: a CLIP or SigLIP; better not the tower that the model sees by."""
+
+
 class Evaluate(Section):
     """Under which conditions a model is scored, and on what."""
 
@@ -59,6 +70,8 @@ class Evaluate(Section):
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """The difference of a share that would not matter, decided before anything is seen."""
     judge: Judge | None = None
+    best_of: BestOf | None = None
+    """A row of the last stage that sees, decoded so."""
 
 
 class Report(Section):

@@ -8,10 +8,13 @@ from pathlib import Path
 from PIL import Image
 
 from haiga.errors import PictureError
+from haiga.evaluation.conditions import Item
+from haiga.evaluation.grounded import Best, Candidate, best_of
 from haiga.models.generate import generate
 from haiga.models.pictures import open_picture
-from haiga.records import IMAGE, Message, user
+from haiga.records import IMAGE, Message, Picture, user
 from haiga.serving.opened import Opened, open_model
+from haiga.store.files import digest
 from haiga.teachers.tasks import instructions
 
 BATCH = 16
@@ -52,6 +55,33 @@ def _answers(
             yield str(path), "", view
         else:
             yield str(path), next(texts), None
+
+
+def answer_best(
+    place: Path,
+    pictures: Sequence[Path],
+    best: Best,
+    *,
+    task: str | None = None,
+    language: str | None = None,
+) -> Iterator[tuple[str, list[Candidate], PictureError | None]]:
+    """(name, candidates, None) for each picture, the best one first; otherwise as `answer`.
+
+    Raises:
+        ModelError: `place` holds no model, or a candidate could not be scored.
+        RecipeError: no instruction is written for this task, or `best` lacks something.
+    """
+    opened = open_model(place)
+    instruction = instructions(task or opened.task, language or opened.language)[0]
+    for path in pictures:
+        view = _view(path)
+        if isinstance(view, PictureError):
+            yield str(path), [], view
+            continue
+        data = path.read_bytes()
+        item = Item(str(path), (user(IMAGE, "\n" + instruction),), (Picture(digest(data)),))
+        (found,) = best_of(opened.vlm, [item], {item.pictures[0].id: data}, best)
+        yield str(path), found, None
 
 
 def _view(path: Path) -> Image.Image | PictureError:

@@ -15,6 +15,14 @@ def faults(recipe: Recipe) -> Iterator[str]:
         if condition not in CONDITIONS:
             near = did_you_mean(condition, list(CONDITIONS))
             yield f"evaluate.conditions: there is no condition {condition!r}{near}"
+    best = recipe.evaluate.best_of
+    if "best_of" in recipe.evaluate.conditions:
+        yield "evaluate.conditions: best_of has a section of its own, [evaluate.best_of]"
+    if best is not None and (best.by == "similarity") != bool(best.encoder):
+        yield (
+            "evaluate.best_of.encoder: similarity needs one, a CLIP or SigLIP ('world:tower' for "
+            "the floating world), and dependence has no use for it"
+        )
     if recipe.evaluate.benchmarks:
         # Here, because it brings transformers with it, which takes seconds.
         from haiga.pipeline import benchmarks
