@@ -1,8 +1,11 @@
 """A judge of answers, by what the floating world's prints show, on loopback."""
 
+import io
 import json
+from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from haiga import events
 from haiga.errors import DataError
@@ -10,9 +13,12 @@ from haiga.evaluation.rating import asking
 from haiga.evaluation.rating.attacks import ATTACKS
 from haiga.evaluation.rating.hearing import Hearing, Settings, parts, standing
 from haiga.evaluation.rating.rubric import Bench, compare, plain, rate
+from haiga.records import Picture
 from haiga.teachers import TEACHERS
 from haiga.teachers.client import Pace
+from haiga.teachers.estimate import estimate
 from haiga.teachers.exchanges.words import fenced_off
+from haiga.teachers.prices import price_of
 from haiga.teachers.views import view
 from judges import gullible, items, judge, pictures, poem
 from providers import KEY, claude, served
@@ -236,3 +242,16 @@ def test_questions_of_another_picture_judge_or_repeat_are_others():
         rate(Bench({"name": "else"}, BENCH.pictures), item, "a"),
     ]
     assert len({same, *(question.key for question in again)}) == 5
+
+
+def test_r8_an_audit_of_200_pictures_costs_less_than_ten_cents():
+    """Claude Haiku 5.5, a picture of 896 x 896 each, a poem scored once: estimated, not asked."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (896, 896)).save(buffer, "PNG")
+    bench = Bench({}, {"big": buffer.getvalue()})
+    item = replace(items(COUNT)[0], pictures=(Picture("big"),))
+    teacher = TEACHERS["anthropic"](model="claude-haiku-5-5", max_dollars=1)
+    requests = [rate(bench, item, poem(n % COUNT, n)).request for n in range(200)]
+    cost = estimate(teacher, requests, price_of(teacher.model, {}))
+    assert cost.calls == 200
+    assert 0.03 < cost.dollars < 0.10
