@@ -112,7 +112,8 @@ def test_every_condition_keeps_all_items_in_order_and_says_what_it_removes():
         assert condition.removes
     assert list(USUAL) == ["full", "blind", "blind_lm", "shuffled", "grey", "random_projector"]
     assert set(CONDITIONS) - set(USUAL) == {
-        "wrong_style", "no_style", "tag", "wrong_tag", "in_words", "in_words_lm", "best_of", *VARIANTS,
+        "wrong_style", "no_style", "tag", "wrong_tag", "in_words", "in_words_lm", "best_of",
+        *VARIANTS,
     }  # fmt: skip
 
 
