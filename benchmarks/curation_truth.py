@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 
 import numpy as np
@@ -64,6 +63,8 @@ class Item:
     of: int
     """The item that it repeats; itself where it repeats none."""
     values: Mapping[str, object]
+    told: str = ""
+    """What it shows, in a word."""
 
 
 @dataclass(frozen=True)
@@ -189,17 +190,39 @@ def missed(items: Sequence[Item]) -> str:
     return ", ".join(f"{name} {count} of {every[name]}" for name, count in left.most_common())
 
 
+def by_kind(items: Sequence[Item]) -> Iterator[str]:
+    """For each filter what it misses, and which sound pictures it loses, by what they show."""
+    for name, meant in PICTURES.items():
+        sound = [each for each in items if not each.fault or each.fault in BENIGN]
+        spoilt = [each for each in items if each.fault in meant]
+        for verb, among, wrong in (("misses", spoilt, False), ("loses", sound, True)):
+            every = Counter(each.told for each in among)
+            found = Counter(each.told for each in among if _drops(name, each.values) is wrong)
+            if found:
+                kinds = "; ".join(f"{kind}: {found[kind]} of {every[kind]}" for kind in found)
+                yield f"{name} {verb} {kinds}"
+    copies = [each for each in items if each.fault == "near_duplicate" and "phash" in each.values]
+    far = Counter(each.told.split(", ")[-1] for each in copies if _apart(each, items) > HAMMING)
+    yield f"over {HAMMING} bits from what they repeat: {dict(far)}"
+
+
+def _apart(copy: Item, items: Sequence[Item]) -> int:
+    one, other = (int(str(each.values["phash"]), 16) for each in (copy, items[copy.of]))
+    return (one ^ other).bit_count()
+
+
 def unlike_items() -> list[Item]:
     import unlike
 
     with ProcessPoolExecutor(2) as pool:
-        made = pool.map(partial(_unlike, unlike.item), range(unlike.COUNT), chunksize=16)
-        return list(made)
+        return list(pool.map(unlike_item, range(unlike.COUNT), chunksize=16))
 
 
-def _unlike(make: Callable[[int], tuple[bytes, str, int]], index: int) -> Item:
-    data, fault, of = make(index)
-    return Item(fault, of, measured(data))
+def unlike_item(index: int) -> Item:
+    import unlike
+
+    data, fault, of = unlike.item(index)
+    return Item(fault, of, measured(data), unlike.told(index))
 
 
 def main() -> None:
@@ -212,6 +235,8 @@ def main() -> None:
     for each in (*picture_rows(items), *duplicate_rows(items, (2, HAMMING))):
         print(each)
     print(f"\nMissed by all: {missed(items) or 'nothing'}")
+    if which == "unlike":
+        print("", *by_kind(items), sep="\n")
     if which == "world":
         print(f"\n{HEAD}")
         for language in LANGUAGES:

@@ -167,6 +167,20 @@ def base(index: int) -> Image.Image:
     return rng.choice(BASES)(rng)
 
 
+WAYS = {
+    "blurred": ("disc", "shake", "enlarged"),
+    "near_duplicate": ("cropped", "pressed", "brighter", "signed", "framed", "mirrored"),
+}
+
+
+def told(index: int) -> str:
+    """What an item shows, and in which way it was spoilt, where there are several: "page, disc"."""
+    shown = Random(f"{index}/base").choice(BASES).__name__
+    ways = WAYS.get(fault(index))
+    # The first number that its maker draws.
+    return f"{shown}, {ways[Random(f'{index}/spoil').randrange(len(ways))]}" if ways else shown
+
+
 def corrupt(image: Image.Image, rng: Random) -> File:
     data = jpeg(image, rng)
     return rng.choice((
