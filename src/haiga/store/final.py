@@ -224,12 +224,10 @@ def _write_split(
     folder: Path, name: str, rows: Sequence[Row], pictures: Mapping[str, bytes]
 ) -> list[Path]:
     # A split without rows still gets a file: that it is empty is not that it is missing.
-    parts = [rows[at : at + ROWS_PER_FILE] for at in range(0, len(rows), ROWS_PER_FILE)] or [[]]
-    paths = [
-        folder / f"{name}-{index:05d}-of-{len(parts):05d}.parquet" for index in range(len(parts))
-    ]
-    for path, part in zip(paths, parts, strict=True):
-        _write_file(path, part, pictures)
+    starts = range(0, max(len(rows), 1), ROWS_PER_FILE)
+    paths = [folder / f"{name}-{at:05d}-of-{len(starts):05d}.parquet" for at in range(len(starts))]
+    for path, start in zip(paths, starts, strict=True):
+        _write_file(path, rows[start : start + ROWS_PER_FILE], pictures)
     return paths
 
 
