@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import subprocess
@@ -26,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from curation_run import picture, saved
+from curation_run import held, picture, saved
 
 from haiga.curation import captions, close, concepts, duplicates, hamming, pictures
 from haiga.curation.engines import ENGINES
@@ -130,15 +131,19 @@ def of_hashes(number: int) -> list[Line]:
     for _ in range(8):  # a bit twice is none: up to eight
         flips = np.uint64(1) << rng.integers(0, 64, copies).astype(np.uint64)
         hashes[-copies:] = (hashes[-copies:] if _ else hashes[:copies]) ^ flips
-    began = processor()
+    del order
+    Path("/proc/self/clear_refs").write_text("5")  # forget what was the most so far
+    before, began = held(os.getpid(), "VmRSS"), processor()
     pairs = hamming.near_pairs(hashes, 8)
     took = processor() - began
+    room = (held(os.getpid(), "VmHWM") - before) * 1024**2 / number
     rows = [[f"{value:016x}"] for value in hashes[: number // 10].tolist()]
     began = processor()
     duplicates.find(rows, 8)
     whole = processor() - began
     return [
         Line(f"near-duplicates among {number:,} hashes ({len(pairs):,} pairs)", took, 12, "s"),
+        Line("near-duplicates: memory for each hash beside its own 8 bytes", room, None, "bytes"),
         Line(f"rows that repeat others, among {len(rows):,}", whole, None, "s"),
     ]
 

@@ -32,6 +32,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from haiga.pipeline.run import DATA
+from haiga.store import Folder
 from haiga.world import faults
 
 SHARE = 8
@@ -208,8 +210,6 @@ def held(pid: int, name: str) -> float:
 
 def table(run: Path, truth: dict[str, str]) -> None:
     """What became of the files of each kind: how many, and under which reasons they left."""
-    from haiga.store import Folder
-
     left: dict[str, Counter[str]] = {}
     gone: Counter[str] = Counter()
     for stage in ("00_raw", "01_filtered", "02_captioned"):
@@ -247,12 +247,17 @@ def main() -> None:
     words = [str(recipe), "--workdir", str(home / "runs")]
     print("| | s | s computed | MB together | MB main |\n|---|---|---|---|---|")
     first = say("everything", curate(words))
+    stages = [(name, Folder(home / "runs/mixed/data" / name).manifest()) for name in DATA]
     less = ["--set", f"curate.pictures.0.minimum={given.side // 2 - 8}", "--rebuild"]
     say("one threshold changed", curate([*words, *less]))
     for at in range(given.files, given.files + 100):
         write(pictures, at, given.side, bombs)
     (home / "runs/mixed/data/00_raw/manifest.json").unlink()  # look at the folder again
     say("100 files more", curate([*words, *less]))
+    print("\n| stage, of everything | rows | s | ms a row |\n|---|---|---|---|")
+    for name, made in stages:
+        rows = made.counts["in"]
+        print(f"| {name} | {rows:,} | {made.seconds:.1f} | {1000 * made.seconds / rows:.2f} |")
     print(f"\n{first.said}")
     table(home / "runs" / "mixed", truth)
 
