@@ -14,7 +14,8 @@ import poison
 from haiga.curation import measurements
 from haiga.curation.engines import ENGINES
 from haiga.curation.measurements import measured
-from haiga.errors import DataError, HaigaError, StoreError
+from haiga.errors import DataError, HaigaError, RecipeError, StoreError
+from haiga.recipe.bind import bind
 from haiga.store import Parts
 
 WORDS = [f"picture {n}" for n in range(20)]
@@ -153,3 +154,9 @@ def _group(pid):
         if int(group) == pid and state != "Z":
             found.append(stat)
     return found
+
+
+@pytest.mark.parametrize("option", [{"workers": 0}, {"workers": -1}, {"seconds": 0}, {"w": 1}])
+def test_an_option_that_cannot_be_is_a_sentence(option):
+    with pytest.raises(RecipeError, match=rf"engine\.{next(iter(option))}: "):
+        bind(ENGINES, {"name": "local", **option}, "engine")

@@ -18,12 +18,13 @@ from typing import Any, Final
 from haiga.curation.engines.shards import Done, Shard, measure_shard
 from haiga.curation.engines.supervised import Supervised
 from haiga.errors import HaigaError, RecipeError
+from haiga.recipe.values import Seconds
 
 RETRIES: Final = 3
 """How often a shard is handed out again whose machine was lost."""
 
 
-def ray(shards: Iterable[Shard], *, address: str = "", seconds: float = 60.0) -> Iterator[Done]:
+def ray(shards: Iterable[Shard], *, address: str = "", seconds: Seconds = 60.0) -> Iterator[Done]:
     """What became of each shard, in their order.
 
     `address` is that of a cluster, "auto" on one of its machines; "" is what RAY_ADDRESS names, or

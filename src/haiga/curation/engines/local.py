@@ -10,10 +10,11 @@ from contextlib import suppress
 
 from haiga.curation.engines.shards import Done, Shard, measure_shard
 from haiga.curation.engines.supervised import Supervised
+from haiga.recipe.values import Count, Seconds
 
 
 def local(
-    shards: Iterable[Shard], *, workers: int | None = None, seconds: float = 60.0
+    shards: Iterable[Shard], *, workers: Count | None = None, seconds: Seconds = 60.0
 ) -> Iterator[Done]:
     """What became of each shard, in their order.
 
