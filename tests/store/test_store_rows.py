@@ -1,7 +1,7 @@
 from unittest import mock
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haiga.store import rows
@@ -20,6 +20,7 @@ def _stored(folder, sizes):
     return Rows(paths), [{name: row.get(name) for name in names} for row in wanted]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 5), max_size=6), st.data())
 def test_rows_are_those_of_a_list(tmp_path_factory, sizes, data):
     found, wanted = _stored(tmp_path_factory.mktemp("rows"), sizes)

@@ -1,6 +1,6 @@
 import io
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from haiga.records import Answer, Group, Picture, assistant, user
@@ -11,6 +11,7 @@ GROUPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(GROUPS)
 def test_groups_with_the_same_pictures_share_a_row_in_the_order_of_the_first(drawn):
     groups = [
