@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from haiga import events
+from haiga.batches.render import Branch, Rendered
 from haiga.curation.groups import question
 from haiga.models import adapters
 from haiga.models.adapters import load_stage, save_base
@@ -16,6 +19,7 @@ from haiga.objectives import OBJECTIVES, Loss, Objective
 from haiga.recipe.schema import Stage, Watch
 from haiga.records import Answer, Group, assistant
 from haiga.rewards import Sample
+from haiga.training import cadence
 from haiga.training.forward import Forward, columns_named
 from haiga.training.look import looking, measured, watched
 from haiga.training.parts import Material, vlm
@@ -197,20 +201,52 @@ def test_who_is_watched(objective, changed, expected):
     assert watched(stage(objective, **{"watch": None} | changed)) == expected
 
 
+ROWS = [
+    Rendered(str(at), (1,) * 20, (Branch((2,) * 10, (True,) * 10),), ("chosen",), ())
+    for at in range(64)
+]
+
+
 @pytest.mark.parametrize(
     ("changed", "every"),
     [
+        # 32 prompts of 20 + 10, a quarter of that again, and 6 * 10 written: 3120; a step reads
+        # 8 * 30, three times over: 720. So a look is worth 4.33 steps, and a twentieth of 1200
+        # steps are 13.8 looks: the most are taken.
         ({"steps": 1200, "watch": None}, 100),
-        ({"steps": 60, "watch": None}, 24),
+        ({"steps": 400, "watch": None}, 134),  # 4 looks, one of them before the first step
+        ({"steps": 60, "watch": None}, 30),  # not one could be paid for; two are taken
+        ({"steps": 400, "batch": 16, "watch": None}, 50),  # half as dear: 8 after the start
+        ({"steps": 400, "watch": {"pictures": 16}}, 50),
         ({"steps": 60, "watch": {"every": 7}}, 7),
         ({"steps": 60, "watch": False}, 0),
     ],
 )
 def test_how_often(changed, every):
-    settings = settings_of(stage("dpo", **changed), rows=32, seed=0)
+    settings = settings_of(stage("dpo", **changed), ROWS, ROWS, seed=0)
     assert settings.watch_every == every
     assert settings.watch_stops
     assert settings.keep == "last"
+
+
+def test_a_policys_step_writes_its_samples():
+    rewarded = {"rewards": ({"name": "form"},), "samples": 4}
+    # 8 prompts: learned from 3 * (20 + 40), written 20 + 6 * 40: 440 each.
+    once = cadence.cost(stage("grpo", rollout=rewarded), ROWS[:32], ROWS)
+    assert once == pytest.approx(3120 / (8 * 440))
+    # A rollout of two epochs in four parts: an eighth of the writing, and a quarter of an epoch.
+    more = rewarded | {"epochs": 2, "minibatches": 4}
+    often = cadence.cost(stage("grpo", rollout=more), ROWS[:32], ROWS)
+    assert often == pytest.approx(3120 / (8 * (180 / 4 + 260 / 8)))
+
+
+@given(st.integers(1, 5000), st.floats(0.01, 100))
+def test_all_looks_take_a_twentieth_unless_there_are_but_two_after_the_start(steps, cost):
+    every = cadence.apart(steps, cost)
+    later = -(-steps // every)  # the last one after the last step
+    assert later <= 12
+    assert later >= min(2, steps)
+    assert later <= 2 or (1 + later) * cost <= steps / 20 * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(

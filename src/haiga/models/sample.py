@@ -6,8 +6,9 @@ next tokens of all are one row, and each sees the prompt and its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -25,6 +26,9 @@ from haiga.models import products
 from haiga.models.assemble import Vlm
 from haiga.models.branches import as_attended, why_unshared
 from haiga.models.embeddings import base_of, body_of, choose, enter, together
+
+Choose: TypeAlias = Callable[[Float[Tensor, "S V"]], Int[Tensor, "S 1"]]
+"""The next token of each sequence, from its logits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,19 +64,20 @@ def sample(
         ModelError: a prompt and its answer would not fit in the model's positions.
     """
     base = base_of(vlm.model)
-    _fits(base, prompts, max_new_tokens)
+    require_room(base, int(prompts.attention_mask.sum(1).max()), max_new_tokens)
     training = vlm.model.training
     vlm.model.eval()
-    choose_token = _choice(vlm, temperature, top_p, generator)
-    written: list[list[tuple[int, ...]]] = [[] for _ in prompts.ids]
+    choose_token = choice(vlm, temperature, top_p, generator)
+    found: list[list[tuple[int, ...]]] = [[] for _ in prompts.ids]
     try:
         for rows in together(base, prompts):
-            drawn = _decode(vlm, base, _some(prompts, rows), number, max_new_tokens, choose_token)
+            some = _some(prompts, rows)
+            answers = _decode(vlm, base, some, number, max_new_tokens, choose_token)
             for at, row in enumerate(rows):
-                written[row] = drawn[at * number : (at + 1) * number]
+                found[row] = answers[at * number : (at + 1) * number]
     finally:
         vlm.model.train(training)
-    return [answer for own in written for answer in own]
+    return [answer for own in found for answer in own]
 
 
 def _some(prompts: Prompts, rows: list[int]) -> Prompts:
@@ -96,9 +101,13 @@ def unwritten(vlm: Vlm) -> list[int]:
     return [*place, *range(len(vlm.tokenizer), vocabulary)]
 
 
-def _fits(base: Any, prompts: Prompts, new: int) -> None:
+def require_room(base: Any, longest: int, new: int) -> None:
+    """Refuse a prompt of `longest` tokens that leaves no room for `new` ones.
+
+    Raises:
+        ModelError: they would not fit in the model's positions.
+    """
     limit = base.config.get_text_config().max_position_embeddings
-    longest = int(prompts.attention_mask.sum(1).max())
     if longest + new > limit:
         raise ModelError(
             f"A prompt of {longest} tokens and an answer of {new} do not fit in the model's "
@@ -106,8 +115,10 @@ def _fits(base: Any, prompts: Prompts, new: int) -> None:
         )
 
 
-def _choice(vlm: Vlm, temperature: float, top_p: float, generator: torch.Generator | None) -> Any:
-    """logits [S V] -> token [S 1]."""
+def choice(
+    vlm: Vlm, temperature: float, top_p: float = 1.0, generator: torch.Generator | None = None
+) -> Choose:
+    """How the next token is chosen; the likeliest one at temperature 0."""
     device = str(vlm.model.device)
     warp = LogitsProcessorList([SuppressTokensLogitsProcessor(unwritten(vlm), device=device)])
     if temperature > 0 and temperature != 1.0:
@@ -139,51 +150,71 @@ def drawn(
     return torch.searchsorted(upto, at * upto[:, -1:], right=True)
 
 
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """B rows that have been read, where continuations begin."""
+
+    cache: DynamicCache
+    beside: Mapping[str, Tensor]
+    """What the body is given with every token, beside the words."""
+    shown: Int[Tensor, "B L"]
+    """1 where a continuation sees what was read: the prompt."""
+    at: Int[Tensor, "B 1"]
+    """The position of a prompt's last token."""
+    logits: Float[Tensor, "B V"]
+    """Of the token that comes next."""
+
+
 def _decode(
     vlm: Vlm, base: Any, prompts: Prompts, number: int, new: int, choose: Any
 ) -> list[tuple[int, ...]]:
-    body, head = body_of(base), base.get_output_embeddings()
-    mask = prompts.attention_mask
+    body, mask = body_of(base), prompts.attention_mask
     positions = (mask.cumsum(1) - 1).clamp(min=0)
+    cache = DynamicCache(config=base.config.get_text_config())
     # The checkpoint's dtype decides inside; autocast, where it is on, as in training.
     entered = enter(base, prompts, prompts.features)
-    output = body(
-        **entered,
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=DynamicCache(config=base.config.get_text_config()),
-        use_cache=True,
-    )
+    given = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
+    hidden = body(**entered, **given, use_cache=True).last_hidden_state
+    logits = products.apply(base.get_output_embeddings(), hidden[:, -1])
+    beside = {name: tensor for name, tensor in entered.items() if name != "inputs_embeds"}
+    begun = Begun(cache, beside, mask, positions[:, -1:], logits)
     # A model that takes no mask of ours reads a copy of the prompt for each continuation.
-    side = number if why_unshared(base) is None else 1
-    cache = output.past_key_values
-    cache.batch_repeat_interleave(number // side)
-    beside = {
-        name: tensor.repeat_interleave(number // side, 0)
-        for name, tensor in entered.items()
-        if name != "inputs_embeds"
-    }
-    mask = mask.repeat_interleave(number // side, 0)
-    at = positions[:, -1:].repeat_interleave(number // side, 0).expand(-1, side)
-    token = choose(
-        products.apply(head, output.last_hidden_state[:, -1]).repeat_interleave(number, 0)
-    )
+    if why_unshared(base) is None:
+        return written(vlm, begun, choose, new, side=number)
+    return written(vlm, _copied(begun, number), choose, new)
+
+
+def _copied(begun: Begun, number: int) -> Begun:
+    begun.cache.batch_repeat_interleave(number)
+    rest = (begun.shown, begun.at, begun.logits)
+    copied = {name: each.repeat_interleave(number, 0) for name, each in begun.beside.items()}
+    return Begun(begun.cache, copied, *(each.repeat_interleave(number, 0) for each in rest))
+
+
+def written(
+    vlm: Vlm, begun: Begun, choose: Choose, new: int, side: int = 1
+) -> list[tuple[int, ...]]:
+    """`side` continuations of each row, token by token, each up to what ends it."""
+    base = base_of(vlm.model)
+    body, head = body_of(base), base.get_output_embeddings()
+    at = begun.at.expand(-1, side)
+    token = choose(begun.logits.repeat_interleave(side, 0))
     ends = torch.tensor(sorted(ends_of(vlm)), device=token.device)
-    written, over = [token], torch.isin(token, ends)
-    while len(written) < new and not bool(over.all()):
+    tokens, over = [token], torch.isin(token, ends)
+    while len(tokens) < new and not bool(over.all()):
         at = at + 1
         hidden = body(
             inputs_embeds=base.get_input_embeddings()(token.view(-1, side)),
-            **beside,
-            attention_mask=_seen(base, mask, side, len(written)),
+            **begun.beside,
+            attention_mask=_seen(base, begun.shown, side, len(tokens)),
             position_ids=at,
-            past_key_values=cache,
+            past_key_values=begun.cache,
             use_cache=True,
         ).last_hidden_state
         token = choose(products.apply(head, hidden.flatten(0, 1)))
-        written.append(token)
+        tokens.append(token)
         over = over | torch.isin(token, ends)
-    return [_until(row, set(ends.tolist())) for row in torch.cat(written, 1).tolist()]
+    return [_until(row, set(ends.tolist())) for row in torch.cat(tokens, 1).tolist()]
 
 
 def _seen(base: Any, prompt: Int[Tensor, "B L"], side: int, written: int) -> Tensor:

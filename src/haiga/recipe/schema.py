@@ -149,8 +149,8 @@ class Watch(Section):
     """How a stage is watched: what it writes to held-out prompts, looked at again and again."""
 
     every: Count | None = None
-    """Steps from look to look; None: a twelfth of the stage, and never so few that looking would
-    take more than a twentieth of its time."""
+    """Steps from look to look; None: so many that all looks take a twentieth of the stage's time as
+    `training.cadence` counts it, but two after the start, and at most twelve."""
     pictures: Count = 32
     """Held-out prompts that are answered."""
     stop: bool = True

@@ -1,8 +1,8 @@
 """A look at what a model writes while it learns: the instruments behind the numbers of `watch`.
 
-The same held-out prompts are answered greedily each time. Then one pass reads each prompt and its
-picture once, with a desirable answer, an undesirable one and the model's own hanging on it, and
-tells how likely each is; the model as it started tells the same of its own.
+The same held-out prompts are answered greedily each time. Each is read once, with its picture, a
+desirable and an undesirable answer; the model's own is written on from there. The model as it
+started tells of a part of what was written how likely it would have been.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
-from haiga.batches.render import Branch, Rendered
+from haiga.batches.render import Rendered
 from haiga.models.assemble import Vlm
+from haiga.models.beside import Said, said
+from haiga.models.embeddings import tower_features
 from haiga.models.sample import ends_of
 from haiga.objectives import needs
 from haiga.objectives.bind import bind_objective
@@ -27,8 +29,8 @@ from haiga.rewards import REWARDS, Sample, Scored
 from haiga.text.diversity import distinct
 from haiga.text.readable import readable
 from haiga.text.scripts import tokens
-from haiga.training.decode import decode, text_of
-from haiga.training.forward import Forward, columns_named, wanted
+from haiga.training.decode import text_of
+from haiga.training.forward import Forward, answer_logps, columns_named, to_device, wanted
 from haiga.training.order import split
 from haiga.training.parts import Job, Material
 from haiga.training.references import as_it_started, starting_copy
@@ -36,6 +38,8 @@ from haiga.training.settings import DTYPES
 from haiga.training.watch import Look
 from haiga.training.written import sampled
 
+COMPARED: Final = 4
+"""One of so many answers is told to the model as it started: no rule goes by the distance."""
 ROOM: Final = 1.5
 """An answer may become so many times as long as the longest desirable one before it is cut."""
 
@@ -92,7 +96,7 @@ def looking(job: Job, material: Material) -> Callable[[nn.Module, int], Look] | 
         return None
     sight = Sight(
         vlm=job.vlm,
-        rows=[_first_of_each(row) for row in _chosen(job.validation, section)],
+        rows=looked_at(job.validation, section),
         groups={group.id: group for group in material.validation},
         collate=lambda rows: job.collate(rows, -1),
         start=starting_copy(job.model) if isinstance(job.model, PeftModel) else None,
@@ -106,19 +110,16 @@ def look(sight: Sight, step: int) -> Look:
     """What the model writes now. Its mode and all random state are as before."""
     model, training = sight.vlm.model, sight.vlm.model.training
     own: list[tuple[int, ...]] = []
-    likely: dict[str, list[float]] = {"chosen": [], "rejected": [], "sample": [], "start": []}
+    likely: dict[str, list[float]] = {"chosen": [], "rejected": []}
+    apart: list[float] = []
     model.eval()
     try:
         for rows in split(sight.rows, sight.together):
-            answers = _answers(sight, rows)
-            own += answers
-            beside = [_beside(row, ids) for row, ids in zip(rows, answers, strict=True)]
-            for kind, logps in _logps(sight, beside).items():
-                likely[kind] += logps
-            if sight.start is not None:
-                alone = [sampled(row, [ids]) for row, ids in zip(rows, answers, strict=True)]
-                with as_it_started(model, sight.start):
-                    likely["start"] += _logps(sight, alone)["sample"]
+            told, known = _said(sight, rows)
+            own += told.answers
+            for kind, logp in known:
+                likely[kind].append(logp)
+            apart += _apart(sight, rows, told, step)
     finally:
         model.train(training)
     groups = [sight.groups[row.id] for row in sight.rows]
@@ -131,6 +132,7 @@ def look(sight: Sight, step: int) -> Look:
         wanted=fmean(len(tokens(_desirable(group))) for group in groups),
         **measured([Sample(*each) for each in zip(groups, texts, strict=True)]),
         **_distances(likely),
+        kl=fmean(apart) if apart else None,
     )
 
 
@@ -156,39 +158,49 @@ def _mean(scores: Sequence[Scored]) -> float | None:
 
 
 def _distances(likely: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    chosen, rejected, own, start = (
-        likely[kind] for kind in ("chosen", "rejected", "sample", "start")
-    )
+    chosen, rejected = likely["chosen"], likely["rejected"]
     return {
         "desirable": fmean(chosen) if chosen else None,
         "spread": pstdev(chosen) if chosen else None,
         "gap": fmean(chosen) - fmean(rejected) if chosen and rejected else None,
-        "kl": fmean(own) - fmean(start) if start else None,
     }
 
 
-def _answers(sight: Sight, rows: Sequence[Rendered]) -> list[tuple[int, ...]]:
+def _said(sight: Sight, rows: Sequence[Rendered]) -> tuple[Said, list[tuple[str, float]]]:
+    """What the model says of some rows; the kind and log-probability of each known answer."""
     longest = max((len(each.ids) for row in sight.rows for each in row.answers), default=64)
-    limit = round(ROOM * longest)
-    how = {"number": 1, "max_new_tokens": limit, "temperature": 0.0}
-    return decode(sight.vlm, rows, sight.collate, sight.dtype, **how)
+    where = sight.vlm.model.device
+    batch = to_device(sight.collate(rows), where)
+    with torch.autocast(where.type, sight.dtype, enabled=sight.dtype is not torch.float32):
+        features = batch.features
+        if features is None and batch.pixel_values is not None:
+            with torch.no_grad():
+                features = tower_features(sight.vlm.model, batch.pixel_values)
+        told = said(sight.vlm, batch, features, max_new_tokens=round(ROOM * longest))
+    logps = answer_logps(batch, told.known).tolist()
+    return told, list(zip(batch.kinds, logps, strict=True))
 
 
 @torch.no_grad()
-def _logps(sight: Sight, rows: Sequence[Rendered]) -> dict[str, list[float]]:
-    """Kind of answer -> the log-probability of each answer of that kind."""
+def _apart(sight: Sight, rows: Sequence[Rendered], told: Said, step: int) -> list[float]:
+    """How much likelier some of the answers are than they were at the start."""
+    if sight.start is None:
+        return []
+    some = slice(None, None, COMPARED)
+    if step == 0:  # nothing has moved
+        return [0.0 for _ in rows[some]]
+    alone = [sampled(row, [ids]) for row, ids in zip(rows[some], told.answers[some], strict=True)]
     forward = Forward(sight.vlm.model, columns_named(["answer_logps"]), sight.dtype)
-    batch = sight.collate(rows)
-    found: dict[str, list[float]] = {}
-    for kind, logp in zip(batch.kinds, forward(batch)["answer_logps"].tolist(), strict=True):
-        found.setdefault(kind, []).append(logp)
-    return found
+    with as_it_started(sight.vlm.model, sight.start):
+        before = forward(sight.collate(alone))["answer_logps"].tolist()
+    return [now - then for now, then in zip(told.own[some], before, strict=True)]
 
 
-def _chosen(rows: Sequence[Rendered], section: Watch) -> list[Rendered]:
-    """As many as are looked at, evenly from all over the held-out rows."""
+def looked_at(rows: Sequence[Rendered], section: Watch) -> list[Rendered]:
+    """As many rows as are looked at, evenly from all over the held-out ones, each with its first
+    answer of either kind."""
     count = min(section.pictures, len(rows))
-    return [rows[at * len(rows) // count] for at in range(count)]
+    return [_first_of_each(rows[at * len(rows) // count]) for at in range(count)]
 
 
 def _first_of_each(row: Rendered) -> Rendered:
@@ -199,12 +211,6 @@ def _first_of_each(row: Rendered) -> Rendered:
         answers=tuple(row.answers[at] for at in firsts),
         kinds=tuple(row.kinds[at] for at in firsts),
     )
-
-
-def _beside(row: Rendered, ids: tuple[int, ...]) -> Rendered:
-    """The row with the model's own answer beside those that it has."""
-    own = Branch(ids, (True,) * len(ids))
-    return replace(row, answers=(*row.answers, own), kinds=(*row.kinds, "sample"))
 
 
 def _desirable(group: Group) -> str:

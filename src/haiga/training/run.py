@@ -26,22 +26,18 @@ from haiga.models.trainable import parameter_groups, rule_counts
 from haiga.objectives import needs
 from haiga.objectives.bind import bind_objective
 from haiga.recipe.bind import bind
-from haiga.recipe.schema import Rollout, Stage, Watch
+from haiga.recipe.schema import Rollout, Stage
 from haiga.rewards.combine import parts
-from haiga.training import machine, rollout
+from haiga.training import cadence, machine, rollout
 from haiga.training.advantage import ADVANTAGES
 from haiga.training.forward import wanted
-from haiga.training.look import looking, watched
+from haiga.training.look import looked_at, looking, watched
 from haiga.training.loop import fit
 from haiga.training.order import batch_indices, share, split, steps_per_epoch
 from haiga.training.parts import PARTS, Job, Material
 from haiga.training.preferences import one_sided, two_sided, with_mismatched
 from haiga.training.references import known_answers, model_key, of_rows, starting_copy
 from haiga.training.settings import DTYPES, Hooks, Settings, silent
-
-LOOKS_APART = 24
-"""Where a look takes as long as a step, looks so many steps apart take a twentieth of the time.
-They take more where steps are small: docs/experiments.md."""
 
 
 def train_stage(name: str, material: Material, folder: Path) -> str | None:
@@ -77,7 +73,7 @@ def train_stage(name: str, material: Material, folder: Path) -> str | None:
         parameters,
         objective,
         batches,
-        settings_of(stage, len(job.train), material.seed),
+        settings_of(stage, job.train, job.validation, material.seed),
         folder=folder,
         hooks=Hooks(
             emit=log,
@@ -176,10 +172,10 @@ def _policy(name: str, job: Job, material: Material, how: Rollout, folder: Path)
     )
 
 
-def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
-    """The loop's settings for a stage with this many rows to train on."""
+def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: int) -> Settings:
+    """The loop's settings for a stage that learns from `train` and may be looked at on `held`."""
     updates = 1 if stage.rollout is None else stage.rollout.epochs * stage.rollout.minibatches
-    passes = math.ceil((stage.epochs or 1) * steps_per_epoch(rows, stage.batch))
+    passes = math.ceil((stage.epochs or 1) * steps_per_epoch(len(train), stage.batch))
     steps = stage.steps or passes * updates
     return Settings(
         steps=steps,
@@ -195,15 +191,18 @@ def settings_of(stage: Stage, rows: int, seed: int) -> Settings:
         validate_every=stage.validate_every or math.ceil(steps / 8),
         sample_every=stage.sample_every or math.ceil(steps / 4),
         checkpoint_every=stage.save_every or math.ceil(steps / 8),
-        **_looks(watched(stage), steps),
+        **_looks(stage, train, held, steps),
     )
 
 
-def _looks(section: Watch | None, steps: int) -> dict[str, Any]:
+def _looks(stage: Stage, train: Sequence[Any], held: Sequence[Any], steps: int) -> dict[str, Any]:
     """The settings by which a stage is watched."""
-    if section is None:
+    section = watched(stage)
+    if section is None or not held:
         return {}
-    every = section.every or max(steps // 12, LOOKS_APART)
+    every = section.every or cadence.apart(
+        steps, cadence.cost(stage, looked_at(held, section), train)
+    )
     return {"watch_every": every, "watch_stops": section.stop, "keep": section.keep}
 
 

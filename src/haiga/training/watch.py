@@ -53,7 +53,7 @@ class Look:
     """How much likelier they are than the undesirable ones."""
     kl: float | None = None
     """How much likelier its answers are than they were at the start: the distance from there, on
-    what it writes now."""
+    a quarter of what it writes now."""
     still: int = 0
     """Steps in a row, up to here, whose gradient and loss were as good as 0."""
 

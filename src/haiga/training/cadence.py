@@ -1,0 +1,66 @@
+"""How often a stage is looked at, so that looking takes a twentieth of its time, or little more.
+
+What a look and a step cost is counted in tokens: one that is read is 1, one that is learned from 3
+(forward, and twice that back), and one that is written alone `WRITING`. The count is a function of
+the recipe and the data, so that a run that goes on looks when it would have looked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Final
+
+from haiga.batches.render import Rendered
+from haiga.recipe.schema import Stage
+from haiga.training.look import COMPARED
+
+SHARE: Final = 1 / 20
+"""Of the time of the steps, for all looks together."""
+MOST: Final = 12
+"""Looks after the first step, where they cost next to nothing."""
+FEWEST: Final = 2
+"""A rule that stops a stage must speak at two looks in a row. The second may be the last one of the
+stage: its best weights are then put back all the same."""
+WRITING: Final = 6
+"""Tokens that could be read in the time in which one is written."""
+LEARNING: Final = 3
+
+
+def apart(steps: int, cost: float) -> int:
+    """Steps from look to look, where one costs as much as `cost` steps.
+
+    With a look before the first step and one after the last, looks take at most `SHARE` of the
+    time of the steps; where that leaves fewer than `FEWEST` after the start, these are taken.
+    """
+    affordable = math.floor(SHARE * steps / cost) - 1
+    return math.ceil(steps / min(MOST, max(FEWEST, affordable)))
+
+
+def cost(stage: Stage, looked_at: Sequence[Rendered], train: Sequence[Rendered]) -> float:
+    """What a look at these rows costs, in steps of the stage."""
+    return sum(map(_look, looked_at)) / (stage.batch * fmean(_step(stage, row) for row in train))
+
+
+def _look(row: Rendered) -> float:
+    """Prompt and known answers are read, an answer as long as the first is written, and some of
+    what is written is read by the model as it started."""
+    read = len(row.prefix) + sum(len(each.ids) for each in row.answers)
+    again = (len(row.prefix) + _length(row)) / COMPARED
+    return read + again + WRITING * _length(row)
+
+
+def _step(stage: Stage, row: Rendered) -> float:
+    """A row's part of a step; of a rollout, its part of writing the samples and learning from
+    them."""
+    if stage.rollout is None:
+        return LEARNING * (len(row.prefix) + sum(len(each.ids) for each in row.answers))
+    how, written = stage.rollout, stage.rollout.samples * _length(row)
+    learning = LEARNING * (len(row.prefix) + written) / how.minibatches
+    return learning + (len(row.prefix) + WRITING * written) / (how.minibatches * how.epochs)
+
+
+def _length(row: Rendered) -> int:
+    """How long an answer will be, as far as the first known one tells."""
+    return len(row.answers[0].ids)
