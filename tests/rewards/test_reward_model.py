@@ -7,9 +7,11 @@ from reward_samples import POEM, sample
 import tiny
 from elsewhere import DEVICE, elsewhere
 from haiga import rewards
+from haiga.batches.features import Features
 from haiga.errors import ModelError
 from haiga.models import adapters, branches, device
 from haiga.models.assemble import assemble
+from haiga.models.features import encode_pictures
 from haiga.models.pictures import open_picture
 from haiga.models.score import add_score_head
 from haiga.records import IMAGE, Answer, Picture, assistant, user
@@ -74,6 +76,26 @@ def test_the_reward_is_what_the_head_says_at_the_end_of_the_answer(home, judge):
     found = values([seeing(*each) for each in given], judge)
     np.testing.assert_allclose(found, [by_hand(home, *each) for each in given], atol=1e-4)
     assert len(set(found)) == len(found)
+
+
+def test_features_that_a_run_keeps_are_not_made_again(judge, tmp_path, monkeypatch):
+    given = [seeing(text, picture) for text in TEXTS for picture in ("p0", "p1", "p2")]
+    expected = values(given, judge)
+    models.opened.cache_clear()
+    opened = models.opened(judge)
+    cache = Features.open(tmp_path, opened.eyes)
+    cache.ensure(["p0", "p1"], FILES, lambda views: encode_pictures(opened.vlm, views))
+    encoded = []
+
+    def spy(vlm, views):
+        encoded.append(len(views))
+        return encode_pictures(vlm, views)
+
+    monkeypatch.setattr("haiga.models.features.encode_pictures", spy)
+    assert values(given, judge, features=str(tmp_path)) == pytest.approx(expected, abs=1e-5)
+    assert values(given, judge, features=str(tmp_path)) == pytest.approx(expected, abs=1e-5)
+    assert encoded[0] == 1  # p2 alone
+    assert sum(encoded) == 1
 
 
 def test_a_picture_is_encoded_once_and_a_prompt_is_read_once(judge, monkeypatch):

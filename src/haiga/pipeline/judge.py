@@ -139,7 +139,12 @@ def _reward_models(run: Run) -> Summary:
             name,
             store.require_manifest(run.stage(name)).fingerprint,
             groups,
-            partial(answer_scores, pictures=pictures, model=str(run.stage(name) / "model")),
+            partial(
+                answer_scores,
+                pictures=pictures,
+                model=str(run.stage(name) / "model"),
+                features=str(run.features),
+            ),
             run.folder / "evaluation",
             seed=run.recipe.seed,
         )

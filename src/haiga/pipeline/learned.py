@@ -61,6 +61,8 @@ def resolved(run: Run, name: str) -> Stage:
         if asked.reward == "style" and not asked.name.startswith(CRITIC):
             _refuse_kin(run, Path(place), f"stage.{name}.{asked.path}")
         rewards[asked.at][asked.option] = place
+        if asked.reward == "reward_model":
+            rewards[asked.at].setdefault("features", str(run.features))
     rollout = stage.rollout.model_copy(update={"rewards": tuple(rewards)})
     return stage.model_copy(update={"rollout": rollout})
 

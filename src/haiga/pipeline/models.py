@@ -95,7 +95,7 @@ def train_one(run: Run, name: str) -> None:
         train=groups_of(final, "train", stage),
         validation=groups_of(final, "validation", stage),
         pictures=store.FinalPictures(final.path),
-        features=run.folder / "features",
+        features=run.features,
         references=run.folder / "references",
         seed=run.recipe.seed,
         emit=_timed(lambda event: run.emit({**event, "stage": name}), plan.folder, began),

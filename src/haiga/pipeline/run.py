@@ -46,6 +46,11 @@ class Run:
         return self.folder / "stages" / name
 
     @property
+    def features(self) -> Path:
+        """What towers say of pictures, for all stages and rewards."""
+        return self.folder / "features"
+
+    @property
     def critics(self) -> Path:
         """The critics of style, and how far each can be trusted."""
         return self.folder / "critics"

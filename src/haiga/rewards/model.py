@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
@@ -35,14 +35,25 @@ class Judge:
     own: dict[str, Scored] = field(default_factory=dict)
     """Group id -> the mean score of its own chosen answers."""
 
+    @cached_property
+    def eyes(self) -> str:
+        """The key under which features of its tower are kept."""
+        from haiga.batches.features import cache_key
 
-def reward_model(samples: Sequence[Sample], *, model: str, centred: bool = False) -> list[Scored]:
+        return cache_key(self.vlm)
+
+
+def reward_model(
+    samples: Sequence[Sample], *, model: str, centred: bool = False, features: str | None = None
+) -> list[Scored]:
     """The logit that the reward model in the folder `model` gives each text; it has no bounds.
 
     Only differences between answers to one prompt are determined (Bradley and Terry 1952): a
     difference of d is a probability of sigmoid(d) to be preferred. `centred` takes off the mean
     score of the group's own chosen answers, so that 0 is as good as these (Shen et al. 2024,
-    arXiv:2403.07708). The model reads a prompt and its picture once for all samples.
+    arXiv:2403.07708). The model reads a prompt and its picture once for all samples. `features` is
+    a folder of picture features, a run's own where nothing is said: those of the same tower and
+    preprocessing are read there and not made again.
 
     White space around a text is not read. A text that holds a control token, or that is on a
     picture that cannot be opened, has no score.
@@ -51,6 +62,7 @@ def reward_model(samples: Sequence[Sample], *, model: str, centred: bool = False
         ModelError: the folder holds no reward model.
     """
     judge = opened(str(Path(model).resolve()))
+    _recall(judge, samples, features)
     texts = [sample.text.strip() for sample in samples]
     scored = _scored(judge, samples, [Answer((assistant(text),), "sample") for text in texts])
     if not centred:
@@ -63,13 +75,32 @@ def reward_model(samples: Sequence[Sample], *, model: str, centred: bool = False
 
 
 def answer_scores(
-    groups: Sequence[Group], pictures: Mapping[str, bytes], *, model: str
+    groups: Sequence[Group],
+    pictures: Mapping[str, bytes],
+    *,
+    model: str,
+    features: str | None = None,
 ) -> list[list[Scored]]:
-    """What the reward model says of every answer of each group, all its turns read."""
+    """What the reward model says of every answer of each group, all its turns read; `features` as
+    of `reward_model`."""
     asked = [(Sample(group, "", pictures), each) for group in groups for each in group.answers]
     samples, answers = [sample for sample, _ in asked], [answer for _, answer in asked]
-    scored = iter(_scored(opened(str(Path(model).resolve())), samples, answers))
+    judge = opened(str(Path(model).resolve()))
+    _recall(judge, samples, features)
+    scored = iter(_scored(judge, samples, answers))
     return [[next(scored) for _ in group.answers] for group in groups]
+
+
+def _recall(judge: Judge, samples: Sequence[Sample], folder: str | None) -> None:
+    """Read the features of the samples' pictures that are known on disk."""
+    from haiga.batches.features import Features
+
+    shown = {picture.id for sample in samples for picture in sample.group.pictures}
+    if folder is None or shown <= judge.seen.keys():
+        return
+    cache = Features.open(Path(folder), judge.eyes)
+    known = sorted(id for id in shown - judge.seen.keys() if id in cache)
+    judge.seen.update(zip(known, cache.get(known), strict=True))
 
 
 def _know_own(judge: Judge, samples: Sequence[Sample]) -> None:
