@@ -26,7 +26,7 @@ from haiga.models.trainable import parameter_groups, rule_counts
 from haiga.objectives import needs
 from haiga.objectives.bind import bind_objective
 from haiga.recipe.bind import bind
-from haiga.recipe.schema import Rollout, Stage
+from haiga.recipe.schema import Rollout, Stage, Watch
 from haiga.rewards.combine import parts
 from haiga.training import cadence, machine, rollout
 from haiga.training.advantage import ADVANTAGES
@@ -191,18 +191,20 @@ def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: i
         validate_every=stage.validate_every or math.ceil(steps / 8),
         sample_every=stage.sample_every or math.ceil(steps / 4),
         checkpoint_every=stage.save_every or math.ceil(steps / 8),
-        **_looks(stage, train, held, steps),
+        **_looks(watched(stage), stage, train, held, steps),
     )
 
 
-def _looks(stage: Stage, train: Sequence[Any], held: Sequence[Any], steps: int) -> dict[str, Any]:
+def _looks(
+    section: Watch | None, stage: Stage, train: Sequence[Any], held: Sequence[Any], steps: int
+) -> dict[str, Any]:
     """The settings by which a stage is watched."""
-    section = watched(stage)
     if section is None or not held:
         return {}
-    every = section.every or cadence.apart(
-        steps, cadence.cost(stage, looked_at(held, section), train)
-    )
+    every = section.every
+    if every is None:
+        cost = cadence.cost(stage, looked_at(held, section), train)
+        every = cadence.apart(steps, cost)
     return {"watch_every": every, "watch_stops": section.stop, "keep": section.keep}
 
 
