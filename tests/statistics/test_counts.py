@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from haiga.statistics.intervals import bootstrap_counts, bootstrap_ratio
+from haiga.statistics.intervals import bootstrap_counts, bootstrap_ratio, wilson
 
 
 def share(counts):
@@ -24,6 +24,12 @@ def test_one_cluster_says_nothing_and_bounds_hold():
     one = bootstrap_counts(table, share, ["a", "a"], bounds=(0, 1), seed=0)
     assert (one.mean, one.low, one.high) == (1, 0, 1)
     assert bootstrap_counts(table, share, bounds=(0, 1), seed=0).high == 1
+
+
+def test_where_nothing_varies_the_interval_is_not_a_point():
+    found = bootstrap_counts(np.array([[0.0, 1.0]] * 24), share, bounds=(0, 1), seed=0)
+    assert (found.mean, found.low) == (0, 0)
+    assert found.high == pytest.approx(wilson(0, 24).high)
 
 
 def test_it_covers_what_it_says():

@@ -143,6 +143,10 @@ def bootstrap_counts(
         weights = rng.multinomial(count, np.full(count, 1 / count), min(rows, resamples - start))
         drawn.append(statistic(weights @ summed))
     low, high = np.quantile(np.concatenate(drawn), _tails(count, 0.95))
+    if low == high:
+        # Nothing varies: as far towards either bound as so many clusters could have missed.
+        missed = wilson(0, count).high
+        low, high = mean - missed * (mean - bounds[0]), mean + missed * (bounds[1] - mean)
     return Score(mean, max(bounds[0], float(low)), min(bounds[1], float(high)), len(counts))
 
 
