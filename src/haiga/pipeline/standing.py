@@ -39,6 +39,8 @@ def of_base(run: Run) -> Plan:
     """The plan of the model that the stages start from."""
     section = run.recipe.model
     options = section.model_dump(mode="json")
+    if section.dtype == "float32":  # as bases were before there was a choice
+        del options["dtype"]
     fresh = {"04_final": run.data("04_final").fingerprint()} if section.tower == FRESH else {}
     return Plan(run.base, "base", options, fresh)
 
