@@ -34,5 +34,11 @@ def test_functions_are_short_and_take_few_parameters(path: Path) -> None:
     assert not over, over
 
 
+def test_no_two_test_files_share_a_name() -> None:
+    """pytest collects them by their names alone, and takes the second for the first."""
+    names = [path.name for path in (SOURCE.parents[1] / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_the_budgets_look_at_something() -> None:
     assert len(FILES) > 30

@@ -60,6 +60,7 @@ steps = 1
 batch = 2
 
 [stage.rl.rollout]
+max_new_tokens = 32
 rewards = [
   { name = "style", critic = "critic:rewarding" },
   { name = "reward_model", model = "stage:rm" },

