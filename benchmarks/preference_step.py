@@ -53,6 +53,8 @@ SIDES = ("trl", "haiga")
 GOALS = {"sft": (2, 2), "dpo": (6, 8), "kto": (8, 10), "grpo": (8, 8), "rloo": (8, 8)}
 """How many times faster haiga is meant to be: cold, steady."""
 TOLERANCE = 1e-4
+LENGTHS = 2
+"""How far the mean lengths of two rollouts may be apart: by chance, a sample may draw its end."""
 QUIET = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TQDM_DISABLE": "1"}
 Results = dict[tuple[str, str], list[dict[str, Any]]]
 
@@ -156,7 +158,7 @@ def agree(work: str, peer: dict[str, Any], own: dict[str, Any]) -> None:
     gaps = {"log-prob of a known answer": abs(peer["known"] - own["known"])}
     if own["lengths"]:
         pairs = zip(peer["lengths"], own["lengths"], strict=True)
-        if any(abs(a - b) > 1 for a, b in pairs):
+        if any(abs(a - b) > LENGTHS for a, b in pairs):
             raise SystemExit(f"{work}: rollouts of {peer['lengths']} and {own['lengths']} tokens.")
     else:
         gaps["first loss"] = abs(peer["losses"][0] - own["losses"][0])

@@ -253,3 +253,8 @@ def test_equivalence_is_two_t_tests_of_scipy():
 def test_holm_never_turns_an_order_round():
     # 4 x 0.0001, 3 x 0.02, then 2 x 0.03 and 0.04, which are not below the one before them.
     assert holm([0.0001, 0.02, 0.03, 0.04]) == pytest.approx([0.0004, 0.06, 0.06, 0.06])
+
+
+def test_what_is_no_share_and_does_not_change_is_the_point():
+    found = difference([5.6, 6.1, 4.2], [5.6, 6.1, 4.2], seed=0)
+    assert (found.low, found.difference, found.high, found.moved) == (0, 0, 0, False)

@@ -221,9 +221,11 @@ def _write_answers(
 
 
 def read_answers(folder: Path) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """stage -> condition -> rows, as `evaluate` left them under `folder`."""
+    """stage -> condition -> rows, as `evaluate` left them under `folder`, in the table's order."""
+    place = {name: at for at, name in enumerate(CONDITIONS)}
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
-    for path in sorted((folder / "answers").glob("*/*.jsonl")):
+    paths = sorted((folder / "answers").glob("*/*.jsonl"))
+    for path in sorted(paths, key=lambda each: place.get(each.stem, len(place))):
         # Not str.splitlines: an answer may hold U+2028, which JSON does not escape.
         lines = path.read_text(encoding="utf-8").split("\n")
         found.setdefault(path.parent.name, {})[path.stem] = [json.loads(x) for x in lines if x]

@@ -92,62 +92,8 @@ def summary(run: Run) -> None:
             if name in pairs
         ]
         show(["held-out pairs", *(each.replace("_", " ") for each in shown)], rows)
-    measured(run)
     for path in sorted((run.folder / "evaluation" / "benchmarks").glob("*/benchmark.json")):
         benchmark(path.parent.name, json.loads(path.read_text(encoding="utf-8")))
-
-
-def measured(run: Run) -> None:
-    """What was measured in the answers beside the checks."""
-    # Here, because it brings transformers with it, which takes seconds.
-    from haiga.pipeline import measures
-
-    found = measures.read(run)
-    for stage, by_condition in found.get("hallucination", {}).items():
-        checks = list(dict.fromkeys(check for cells in by_condition.values() for check in cells))
-        rows = [
-            [condition, *(_cell(cells.get(check)) for check in checks)]
-            for condition, cells in by_condition.items()
-        ]
-        show([f"named by {stage}", *(check.replace("_", " ") for check in checks)], rows)
-    rows = [
-        [stage, way.replace("_", " "), direction.replace("_", " "), str(both["gallery"]),
-         *(_cell(both[direction][at]) for at in ("r@1", "r@5", "r@10")),
-         f"{both[direction]['median_rank']:.1f}"]
-        for stage, ways in found.get("self_retrieval", {}).items()
-        for way, both in ways.items()
-        if way != "key"
-        for direction in ("image_to_text", "text_to_image")
-    ]  # fmt: skip
-    if rows:
-        header = ["self-retrieval", "by", "direction", "gallery", "R@1", "R@5", "R@10"]
-        show([*header, "median rank"], rows)
-    _texts(found)
-
-
-def _texts(found: Mapping[str, Any]) -> None:
-    """How varied texts are, what is left of the language model, and strange pictures."""
-    rows = [
-        [name, f"{own['distinct_1']:.2f}", f"{own['distinct_2']:.2f}",
-         *(_cell(own[each]) for each in ("likeness", "copies_training", "copies_classics"))]
-        for name, own in found.get("diversity", {}).items()
-    ]  # fmt: skip
-    if rows:
-        header = ["texts of", "distinct 1", "distinct 2", "likeness", "copies of training texts"]
-        show([*header, "copies of classics"], rows)
-    rows = [
-        [name, _cell(own["bits_per_byte"]), _cell(own["followed"])]
-        for name, own in found.get("text_ability", {}).get("models", {}).items()
-    ]
-    if rows:
-        show(["words alone", "bits per byte", "instructions followed"], rows)
-    for stage, kinds in found.get("strange", {}).items():
-        checks = list(dict.fromkeys(check for own in kinds.values() for check in own["scores"]))
-        rows = [
-            [kind, *(_cell(own["scores"].get(check)) for check in checks)]
-            for kind, own in kinds.items()
-        ]
-        show([f"strange pictures, {stage}", *(c.replace("_", " ") for c in checks)], rows)
 
 
 def benchmark(name: str, found: Mapping[str, Any]) -> None:

@@ -67,6 +67,8 @@ def difference(
     share = share or binary
     if share:
         low, high, error = _bounded(score, error, count)
+    elif error == 0 and count > 1:
+        low = high = score.mean  # differences of all 0 or all 1 would pass for shares
     seen = power.detectable(error, count - 1)
     return Comparison(
         difference=score.mean,
