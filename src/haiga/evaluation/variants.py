@@ -10,7 +10,7 @@ before; that no difference was seen would say less.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -133,13 +133,7 @@ def _apart(whole: Vlm, variant: Vlm, rows: Sequence[Rendered], views: Tensor | N
 def _distribution(vlm: Vlm, batch: GroupBatch, views: Tensor | None) -> Float[Tensor, "N V"]:
     """Log-probabilities of every next token of the answers, in float32 on the CPU."""
     base, device = base_of(vlm.model), vlm.model.device
-    moved = replace(
-        batch,
-        **{
-            name: getattr(batch, name).to(device)
-            for name in ("input_ids", "position_ids", "segments", "sources")
-        },
-    )
+    moved = batch.to(device)
     shown = None if views is None else views.to(device)
     hidden = hidden_states(vlm.model, moved, pixel_values=shown)
     wanted = hidden.reshape(-1, hidden.shape[-1]).index_select(0, moved.sources)
