@@ -145,6 +145,24 @@ def without_pictures(group: Group) -> Group:
     return replace(group, prompt=prompt, pictures=())
 
 
+def with_strangers(groups: Sequence[Group]) -> list[Group]:
+    """The same groups, each with the pictures of another that shows as many and not the same.
+
+    Sets of pictures change places in an order that hangs on their ids alone; all groups of a set
+    get the same new one, so that as much is seen as before. Groups whose set is alone of its size
+    are left out, as are those without pictures.
+    """
+    sets = sorted({g.pictures for g in groups if g.pictures}, key=lambda own: [p.id for p in own])
+    new: dict[tuple[Picture, ...], tuple[Picture, ...]] = {}
+    for size in {len(own) for own in sets}:
+        alike = [own for own in sets if len(own) == size]
+        if len(alike) > 1:
+            new |= zip(alike, [*alike[1:], alike[0]], strict=True)
+    return [
+        replace(group, pictures=new[group.pictures]) for group in groups if group.pictures in new
+    ]
+
+
 def text_only(message: Message) -> Message:
     """The message without its picture places and the white space that set them apart."""
     if not message.images:

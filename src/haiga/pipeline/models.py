@@ -19,7 +19,7 @@ from haiga.pipeline.learning import is_reward_model
 from haiga.pipeline.run import FRESH, Run, checkpoint
 from haiga.pipeline.standing import of_base, of_stage
 from haiga.recipe.schema import Stage
-from haiga.records import Group, without_pictures
+from haiga.records import Group, with_strangers, without_pictures
 from haiga.serving.opened import mark
 from haiga.training import preferences
 from haiga.training.parts import Material
@@ -103,7 +103,9 @@ def train_one(run: Run, name: str) -> None:
     said = train_stage(name, material, plan.folder)
     if ranks().is_main_process:
         if stage.part == "vlm" and not is_reward_model(name, stage):
-            mark(plan.folder, stage.tasks[0], run.recipe.language, control=not stage.pictures)
+            mark(
+                plan.folder, stage.tasks[0], run.recipe.language, control=stage.pictures is not True
+            )
         seconds = time.monotonic() - began
         store.complete(*plan, seconds=seconds, notes=[said] if said else [])
         hours.bill(run, name, seconds)
@@ -132,6 +134,8 @@ def groups_of(final: store.Folder, split: str, stage: Stage) -> list[Group]:
     if stage.rejected not in (None, *preferences.OWN):
         tasks.append(str(stage.rejected))
     groups = store.read_groups(final.path, split, tasks)
+    if stage.pictures == "shuffled":
+        return with_strangers(groups)
     return groups if stage.pictures else [without_pictures(group) for group in groups]
 
 

@@ -166,9 +166,10 @@ class Stage(Section):
     starts_from: Word | None = None
     """An earlier stage; None is the assembled base."""
     tasks: SomeWords
-    pictures: bool = True
+    pictures: bool | Literal["shuffled"] = True
     """False: the same groups without their pictures. Such a stage is a control, which tells what
-    the texts alone teach; it is evaluated blind and no stage should start from it."""
+    the texts alone teach; it is evaluated blind and no stage should start from it. "shuffled": with
+    another group's pictures, which teaches a model not to look; the conditions must catch it."""
     objective: Component
     rejected: Word | None = None
     """Where rejected answers come from: another task's answers to the same picture, "given" (the
