@@ -159,6 +159,14 @@ def test_a_rollout_in_memory_and_one_read_again_are_equal_to_the_bit(vlm, tmp_pa
     assert len(seen) == len(set(seen)) == 4
 
 
+def test_a_sampled_text_may_hold_any_line_break(vlm, tmp_path, monkeypatch):
+    monkeypatch.setattr(rollout, "text_of", lambda vlm, ids: "one\u2028line\u0085")
+    first = policy(vlm, tmp_path, epochs=2)
+    of_step = batches(first)
+    whole = [of_step(0), of_step(1)]
+    same(batches(first)(1), whole[1])
+
+
 def test_a_rollout_is_drawn_from_its_seed_and_number(vlm, tmp_path):
     one = batches(policy(vlm, tmp_path / "one"))
     two = batches(policy(vlm, tmp_path / "two"))

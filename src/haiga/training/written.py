@@ -117,7 +117,9 @@ def _lines(
 
 def _read(file: Path) -> list[dict[str, Any]]:
     try:
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        # Not splitlines: a sampled text may hold U+2028, which JSON does not escape.
+        lines = file.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines if line]
     except FileNotFoundError as error:
         raise TrainingError(
             f"The rollout {file} that this stage was learning from is gone. Remove the stage's "
