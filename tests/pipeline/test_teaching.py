@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,12 +87,7 @@ def curated(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def folder(curated, tmp_path) -> Path:
-    for path in curated.rglob("*"):
-        if path.is_file():
-            target = tmp_path / path.relative_to(curated)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(path, target)
-    return tmp_path
+    return shutil.copytree(curated, tmp_path, copy_function=os.link, dirs_exist_ok=True)
 
 
 def test_what_is_written_reaches_training_and_every_cent_the_ledger(folder):

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -88,12 +89,7 @@ def curated(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def folder(curated, tmp_path) -> Path:
-    for path in curated.rglob("*"):
-        if path.is_file():
-            target = tmp_path / path.relative_to(curated)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(path, target)
-    return tmp_path
+    return shutil.copytree(curated, tmp_path, copy_function=os.link, dirs_exist_ok=True)
 
 
 def _bills(run: Run) -> list[dict]:

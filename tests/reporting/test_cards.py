@@ -59,7 +59,7 @@ def test_the_front_matter_is_what_the_hub_reads():
     data = ModelCard(model_card(FACTS, "orpo")).data
     assert data.base_model == ["Qwen/Qwen2.5-3B-Instruct", "google/siglip-base-patch16-224"]
     assert data.pipeline_tag == "image-text-to-text"
-    assert data.library_name == "transformers"
+    assert data.to_dict()["library_name"] == "transformers"
     assert data.language == "en"
     (result,) = data.eval_results
     assert (result.metric_type, result.metric_value) == ("form", 0.671)

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from haiga.errors import TeacherError
-from haiga.teachers.bulk.base import Desk, Result, State, as_line, read
+from haiga.teachers.bulk.base import Desk, Result, State, as_line, id_of, read
 from haiga.teachers.client import Request, Response
 from haiga.teachers.http import Server
 
@@ -42,14 +41,7 @@ def desk(
 
 
 def _send(server: Server, lines: Sequence[bytes]) -> str:
-    return _id(server.send(_PATH, b'{"requests":[' + b",".join(lines) + b"]}"))
-
-
-def _id(answer: dict[str, Any]) -> str:
-    found = answer.get("id")
-    if not isinstance(found, str) or not found:
-        raise TeacherError("An answer of another form than a Message Batch came back.")
-    return found
+    return id_of(server.send(_PATH, b'{"requests":[' + b",".join(lines) + b"]}"), "a Message Batch")
 
 
 def _batch(server: Server, batch: str) -> dict[str, Any]:

@@ -49,6 +49,18 @@ class Desk:
     not before a time (seconds since 1970)."""
 
 
+def id_of(answer: Mapping[str, Any], form: str) -> str:
+    """The id that a provider gave what it was sent.
+
+    Raises:
+        TeacherError: there is none; `form` says what the answer should have been.
+    """
+    found = answer.get("id")
+    if not isinstance(found, str) or not found:
+        raise TeacherError(f"An answer of another form than {form} came back.")
+    return found
+
+
 def as_line(value: Mapping[str, Any]) -> bytes:
     """A value as JSON without a line break."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

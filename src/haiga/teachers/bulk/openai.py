@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from haiga.errors import TeacherError
-from haiga.teachers.bulk.base import Desk, Result, State, as_line, read
+from haiga.teachers.bulk.base import Desk, Result, State, as_line, id_of, read
 from haiga.teachers.client import Request, Response
 from haiga.teachers.http import Server
 
 _ENDPOINT: Final = "/v1/chat/completions"
+_FORM: Final = "OpenAI's batches"
 _NAME: Final = "haiga"
 """The key of a batch's metadata that holds our name for it."""
 _LISTED: Final = 100
@@ -48,19 +48,12 @@ def desk(
 def _send(server: Server, name: str, lines: Sequence[bytes]) -> str:
     file = server.upload("/files", b"\n".join(lines) + b"\n", {"purpose": "batch"})
     asked = {
-        "input_file_id": _id(file),
+        "input_file_id": id_of(file, _FORM),
         "endpoint": _ENDPOINT,
         "completion_window": "24h",
         "metadata": {_NAME: name},
     }
-    return _id(server.post("/batches", asked))
-
-
-def _id(answer: dict[str, Any]) -> str:
-    found = answer.get("id")
-    if not isinstance(found, str) or not found:
-        raise TeacherError("An answer of another form than OpenAI's batches came back.")
-    return found
+    return id_of(server.post("/batches", asked), _FORM)
 
 
 def _batch(server: Server, batch: str) -> dict[str, Any]:
