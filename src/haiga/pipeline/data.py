@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from haiga import sources
@@ -12,7 +12,7 @@ from haiga.curation.engines import ENGINES
 from haiga.curation.filtering import Rules, filter_rows
 from haiga.curation.safety import safe
 from haiga.errors import DataError, RecipeError
-from haiga.pipeline import balancing, gating, likeness, ranking, safeguarding, tables
+from haiga.pipeline import balancing, gathering, gating, likeness, ranking, safeguarding, tables
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import cost, teach
 from haiga.recipe.bind import bind
@@ -54,21 +54,13 @@ def gather(run: Run) -> None:
             f"source: the recipe {recipe.name!r} names no source of pictures yet. Add a [source] "
             f"section; there are: {', '.join(sorted(sources.SOURCES))}."
         )
-    source = bind(sources.SOURCES, recipe.source, "source")
     options = {
         "source": recipe.source,
         "language": recipe.language,
         "seed": recipe.seed,
         "versions": sources.VERSIONS.get(recipe.source["name"], {}),
     }
-    notes = sources.NOTES.get(recipe.source["name"])
-
-    def found(skip: int) -> Iterator[sources.Found]:
-        for text in notes(**source.keywords) if notes else ():
-            run.emit({"kind": "note", "stage": "00_raw", "text": text})
-        return source(recipe.seed, recipe.language, skip)
-
-    curation.gather(found, run.data("00_raw"), options, run.emit)
+    gathering.gather(run, run.data("00_raw"), recipe.source, "source", options)
 
 
 def curate(run: Run) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from haiga import sources, store
-from haiga.curation import run as curation
 from haiga.curation.verdicts import Alike, Sameness
 from haiga.errors import HaigaError
+from haiga.pipeline import gathering
 from haiga.pipeline.run import Run, checkpoint
 from haiga.recipe.bind import bind
 from haiga.recipe.curating import Curate
@@ -41,11 +40,9 @@ def others(run: Run) -> dict[str, Folder]:
     """The sets none of whose pictures may stay, gathered as the run's own is."""
     folders = {}
     for name, component in run.recipe.curate.against.items():
-        source = bind(sources.SOURCES, component, f"curate.against.{name}")
-        found = partial(source, run.recipe.seed, run.recipe.language)
         told = {"source": component, "language": run.recipe.language, "seed": run.recipe.seed}
         folder = run.data(f"against_{name}")
-        curation.gather(found, folder, told, run.emit)
+        gathering.gather(run, folder, component, f"curate.against.{name}", told)
         folders[name] = folder
     return folders
 

@@ -116,6 +116,11 @@ class _MissingError(Exception):
 class _Seen(Folder):
     """A folder that is only looked at."""
 
+    only_seen = True
+
+    def forget(self) -> None:
+        raise _MissingError(DATA[0])
+
     def is_complete(
         self,
         stage: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 from haiga.sources import conversations, preferences
 from haiga.sources.base import SERIES, Found
@@ -11,12 +12,12 @@ from haiga.sources.captioned import CAPTIONED
 from haiga.sources.datacomp import datacomp, row_counts
 from haiga.sources.documents import MMC4, OBELICS, documents
 from haiga.sources.floating_world import floating_world
-from haiga.sources.folder import folder
-from haiga.sources.hub import hub
+from haiga.sources.folder import folder, folder_files
+from haiga.sources.hub import hub, table_files
 from haiga.sources.met import clause_counts, met
 from haiga.sources.url_list import url_list
-from haiga.sources.video import video
-from haiga.sources.webdataset import webdataset
+from haiga.sources.video import clip_files, video
+from haiga.sources.webdataset import shard_files, webdataset
 from haiga.world import CAPTIONS_VERSION, PRINTER_VERSION
 
 SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
@@ -41,6 +42,19 @@ SOURCES: dict[str, Callable[..., Iterator[Found]]] = {
 }
 """Name -> `(seed, language, skip, *, options)`: what it finds, in an order that is always the same;
 the first `skip` things are already at home."""
+
+FILES: dict[str, Callable[..., Iterator[tuple[str, Path]]]] = {
+    "folder": folder_files,
+    "video": clip_files,
+    "webdataset": shard_files,
+    **{
+        name: table_files
+        for name, source in SOURCES.items()
+        if isinstance(source, partial) and source.func is hub
+    },
+}
+"""Of what lies on this machine: each file that a source reads, by its name inside the source, from
+its options. What such a source has gathered is looked at again when a run goes on."""
 
 VERSIONS: dict[str, Mapping[str, int]] = {
     "floating_world": {"printer": PRINTER_VERSION, "captions": CAPTIONS_VERSION},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -63,6 +63,30 @@ def folder(
         yield Found(id=name, language=language, meta=dict(meta or {}), fault=why)
 
 
+def folder_files(*, path: str, **options: Any) -> Iterator[tuple[str, Path]]:
+    """Every file that `folder` reads, by its name from the folder on; other options play no part.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    yield from beside(Path(path), SUFFIXES)
+
+
+def beside(root: Path, suffixes: Collection[str]) -> Iterator[tuple[str, Path]]:
+    """The files that end so, those with their words beside them, and the tables."""
+    names = [name for name, why in walk(root) if not why]
+    stems = {_stem(name) for name in names if _suffix(name) in suffixes}
+    for name in names:
+        suffix = _suffix(name)
+        words = suffix in (".txt", ".json") and _stem(name) in stems
+        if words or suffix in suffixes or _is_table(name):
+            yield name, root / name
+
+
+def _stem(name: str) -> str:
+    return name.removesuffix(PurePosixPath(name).suffix)
+
+
 def _is_table(name: str) -> bool:
     return PurePosixPath(name).name in _TABLES
 
@@ -106,7 +130,7 @@ def words(
         keys: under which a caption may stand, the first that is there.
         row: what a table says of the file.
     """
-    stem = name.removesuffix(PurePosixPath(name).suffix)
+    stem = _stem(name)
     said = dict(row)
     try:
         if f"{stem}.json" in files:

@@ -13,7 +13,7 @@ from haiga.recipe.names import did_you_mean, listed
 from haiga.sources.base import Found
 from haiga.sources.conversations import RowFault, Shape
 from haiga.sources.files import EMPTY, picture, picture_at
-from haiga.sources.rows import Read, meta_of, paths_of, rows_of
+from haiga.sources.rows import Read, meta_of, names_of, paths_of, rows_of
 
 _NAME: Final = re.compile(
     r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?(:(?P<split>\w+))?"
@@ -67,6 +67,19 @@ def hub(
             yield Found(id=place, language=language, meta=said, fault=str(fault))
             continue
         yield Found(place, shown, talk.caption, language, said, talk.prompt, talk.answers)
+
+
+def table_files(*, data: str, **options: Any) -> Iterator[tuple[str, Path]]:
+    """The tables that `hub` reads, by name, and none of a set on the hub; what pictures they name
+    is not asked, and other options play no part.
+
+    Raises:
+        DataError: there are none.
+    """
+    data, _ = _FIRST.fullmatch(data).groups()  # type: ignore[union-attr]
+    if Path(data).exists() or not _NAME.fullmatch(data):
+        paths = paths_of(data)
+        yield from zip(names_of(paths), paths, strict=True)
 
 
 def _renamed(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:

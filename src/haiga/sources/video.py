@@ -13,7 +13,7 @@ from haiga.recipe.names import listed
 from haiga.records import MAX_PICTURES
 from haiga.sources.base import SERIES, Found
 from haiga.sources.files import walk
-from haiga.sources.folder import CAPTIONS, FILE_NAME, Words, told, words
+from haiga.sources.folder import CAPTIONS, FILE_NAME, Words, beside, told, words
 from haiga.sources.rows import meta_of
 
 SUFFIXES: Final = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ogv")
@@ -72,6 +72,15 @@ def video(
             yield Found(name, language=language, meta=dict(meta or {}), fault=why)
 
     yield from islice(found(), skip, None)
+
+
+def clip_files(*, path: str, **options: Any) -> Iterator[tuple[str, Path]]:
+    """Every file that `video` reads, by its name from the folder on; other options play no part.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    yield from beside(Path(path), SUFFIXES)
 
 
 def _refuse(frames: int, rows: str) -> None:

@@ -17,6 +17,7 @@ from haiga.sources.rows import meta_of, names_of, paths_of
 _USED: Final = ("caption", "exif", "status", "error_message", "key")
 """Of img2dataset's fields: EXIF may tell where somebody lives, and helps nobody to see."""
 _BLOCK: Final = 512
+_SHARDS: Final = (".tar",)
 
 
 def webdataset(
@@ -40,7 +41,7 @@ def webdataset(
     Raises:
         DataError: there is no shard, or one is no uncompressed tar file.
     """
-    paths = paths_of(data, (".tar",))
+    paths = paths_of(data, _SHARDS)
     at = 0
     for path, shard in zip(paths, names_of(paths), strict=True):
         for found in _samples(path, shard, skip - at):
@@ -50,6 +51,16 @@ def webdataset(
                     found.id, found.pictures, found.caption, language,
                     meta_of(found.meta, _USED, meta), fault=found.fault,
                 )  # fmt: skip
+
+
+def shard_files(*, data: str, **options: Any) -> Iterator[tuple[str, Path]]:
+    """The shards that `webdataset` reads, by name; other options play no part.
+
+    Raises:
+        DataError: there are none.
+    """
+    paths = paths_of(data, _SHARDS)
+    yield from zip(names_of(paths), paths, strict=True)
 
 
 def _samples(path: Path, shard: str, skip: int) -> Iterator[Found | None]:

@@ -36,6 +36,9 @@ class Folder:
     asked for; without, that is a DriftError.
     """
 
+    only_seen = False
+    """Whether whoever has it looks at it and writes nothing."""
+
     def __init__(self, path: Path, *, rebuild: bool = False) -> None:
         self.path = Path(path)
         self.rebuild = rebuild
@@ -110,6 +113,10 @@ class Folder:
                 f"{len(rows)}. Delete its manifest.json and run the stage again."
             )
         return rows
+
+    def forget(self) -> None:
+        """Take its manifest away, so that it is made again; what it holds stays until then."""
+        (self.path / "manifest.json").unlink(missing_ok=True)
 
     def dropped(self) -> Iterator[dict[str, Any]]:
         """The rows that were not kept, in order, each with its "id" and "reason".
