@@ -1,5 +1,9 @@
+import json
+from io import BytesIO
+
 import numpy as np
 import pytest
+import sentencepiece
 import torch
 from PIL import Image
 from transformers import (
@@ -64,3 +68,35 @@ def test_what_is_no_dual_encoder_is_refused(tmp_path, siglip_tower, tiny_lm):
         load_towers(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="is a Qwen2Model, which has not a tower for pictures"):
         load_towers(tiny_lm)
+
+
+def test_siglips_own_tokenizer_is_read(tmp_path):
+    """Published SigLIPs come with a model of SentencePiece, and lower-case what they read."""
+    tiny_towers(tmp_path, "siglip")
+    model = BytesIO()
+    texts = iter(["a boat in rain", "a bridge over the river", "moon and pine"] * 9)
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=texts, model_writer=model, vocab_size=30, hard_vocab_limit=False,
+        minloglevel=2,
+    )  # fmt: skip
+    (tmp_path / "tokenizer.json").unlink()
+    (tmp_path / "spiece.model").write_bytes(model.getvalue())
+    words = {"pad_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    told = {"tokenizer_class": "SiglipTokenizer", "do_lower_case": True, **words}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(told))
+    towers = load_towers(tmp_path)
+    assert type(towers.tokenizer).__name__ == "SiglipTokenizer"
+    read = text_embeds(towers, ["A Boat, in RAIN.", "a boat in rain", "moon"])
+    torch.testing.assert_close(read[0], read[1])
+    assert not torch.allclose(read[1], read[2])
+
+
+def test_a_tokenizer_that_nothing_here_reads_is_a_sentence(tmp_path, monkeypatch):
+    tiny_towers(tmp_path, "siglip")
+
+    def missing(*args, **options):
+        raise ImportError("\nSiglipTokenizer requires the\nSentencePiece library.\n")
+
+    monkeypatch.setattr("haiga.models.towers.AutoTokenizer.from_pretrained", missing)
+    with pytest.raises(ModelError, match="SiglipTokenizer requires the SentencePiece library"):
+        load_towers(tmp_path)

@@ -148,7 +148,7 @@ def test_what_was_trained_stops_the_run(tmp_path, prints):
     run.stage("sft").mkdir(parents=True)
     (run.stage("sft") / "manifest.json").write_text("{}")
     _add(prints, 6)
-    with pytest.raises(DriftError, match=r"2 files are new \(4\.png, 4\.txt\)\..* \(sft\) .*train"):
+    with pytest.raises(DriftError, match=r"2 files are new \(6\.png, 6\.txt\)\..* \(sft\) .*train"):
         _curate(tmp_path)
     assert _fingerprints(run) == before
     run, _ = _curate(tmp_path, rebuild=True)
@@ -173,9 +173,10 @@ def test_a_kill_in_between_costs_nothing(tmp_path, prints, measured, monkeypatch
             raise KeyboardInterrupt
         forget(folder)
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Folder, "forget", killed)
+    monkeypatch.setattr(Folder, "forget", killed)
+    with pytest.raises(KeyboardInterrupt):
         _curate(tmp_path)
+    monkeypatch.setattr(Folder, "forget", forget)
     run, _ = _curate(tmp_path)
     assert (len(_ids(run)), len(measured)) == (7, 7)
 

@@ -25,6 +25,9 @@ def readable(source: str | Path) -> Iterator[None]:
         yield
     except ModelError:
         raise
+    except ImportError as error:  # a tokenizer may be read by a library of its own
+        said = " ".join(str(error).split())
+        raise ModelError(f"{source} cannot be read with what is installed here: {said}") from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().split("\n")[0]
         raise ModelError(f"{source} cannot be read as a checkpoint: {first}") from error

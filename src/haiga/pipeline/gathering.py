@@ -52,7 +52,11 @@ def gather(
     if made is not None and (changes := _changes(run, folder, files)):
         _make_way(run, folder, changes)
         made = None
-    wanted = made if made is not None else {**options, **({_FILES: listing.mark(files)} if files else {})}
+    wanted = (
+        made
+        if made is not None
+        else {**options, **({_FILES: listing.mark(files)} if files else {})}
+    )
     if folder.is_complete(RAW, wanted, {}):
         return
     if files:
@@ -110,8 +114,8 @@ def _make_way(run: Run, folder: Folder, changes: listing.Changes) -> None:
         raise DriftError(
             f"The files of the source are not those that {folder.path} was made of: {changes}. "
             f"What was trained on them ({listed(trained)}) would not belong to the new data. "
-            "`haiga train` goes on with what was gathered, --rebuild makes everything anew, another "
-            "--workdir keeps both."
+            "`haiga train` goes on with what was gathered, --rebuild makes everything anew, and "
+            "another --workdir keeps both."
         )
     text = f"since the source was gathered, {changes}; only what is new is measured"
     run.emit({"kind": "note", "stage": folder.path.name, "text": text})

@@ -11,6 +11,7 @@ from haiga.models.designs import DESIGNS
 from haiga.models.variants import CUT, cutting
 from haiga.pipeline import judge_terms, judging, teaching
 from haiga.pipeline import plan as paper
+from haiga.pipeline.lacking import lacking
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.planning.parameters import StageCount
 from haiga.recipe.schema import Recipe
@@ -23,6 +24,7 @@ def notes(recipe: Recipe) -> Iterator[str]:
     yield from teaching.notes(recipe.teach, recipe.language) if recipe.teach else ()
     yield from judging.notes(recipe)
     yield from judge_terms.notes(recipe)
+    yield from lacking(recipe)
     for name, stage in recipe.stage.items():
         yield from machine.lacking(name, stage)
     if cut := [name for name in recipe.evaluate.variants if name in CUT and not cutting()]:
@@ -34,6 +36,9 @@ def notes(recipe: Recipe) -> Iterator[str]:
         yield "No [source]: data must lie in the run's data/04_final before training."
         yield from _without_words(recipe)
     yield from _of_readers(recipe)
+    for path, name in _encoders(recipe):
+        if not isinstance(checkpoint(name), Path):
+            yield f"{path}: {name} will be read from the hub, or from its cache."
     section = recipe.model
     unknown = paper.unknown(section)
     if section.tower != FRESH and not unknown:
@@ -48,6 +53,17 @@ def notes(recipe: Recipe) -> Iterator[str]:
             yield f"{name} will be read from the hub, or from its cache."
     for name in unknown:
         yield f"The config of {name} is not shipped with haiga: the run will tell if all fits."
+
+
+def _encoders(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """The dual encoders that curation asks, each after its path."""
+    curate = recipe.curate
+    if curate.similarity is not None:
+        yield "curate.similarity.tower", curate.similarity.tower
+        for language, name in curate.similarity.towers.items():
+            yield f"curate.similarity.towers.{language}", name
+    if curate.semantic is not None:
+        yield "curate.semantic.tower", curate.semantic.tower
 
 
 def _without_words(recipe: Recipe) -> Iterator[str]:
