@@ -3,13 +3,17 @@
 A third are crops of photographs that scikit-learn and matplotlib bring along and fields of coloured
 1/f noise, a third plots, the rest scanned pages of text and mosaics of handwritten digits. What is
 spoilt, and how, depends on the number of the item alone. `curation_truth.py unlike` judges by them.
+
+Items from number `DEVELOPMENT` on are those that rules may be developed on: drawn anew, and with other
+photographs, which `pip install scikit-image` brings along.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 
@@ -18,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter
 
 COUNT = 1400
+DEVELOPMENT = 100_000
 SOUND = 0.45
 File = bytes
 
@@ -41,8 +46,23 @@ def photographs() -> tuple[Image.Image, ...]:
     return (*photos, Image.open(own).convert("RGB"))
 
 
-def photograph(rng: Random) -> Image.Image:
-    image = rng.choice(photographs())
+@cache
+def others() -> tuple[Image.Image, ...]:
+    """Photographs for development: of people, animals, stars, tissue, walls and grass."""
+    found = find_spec("skimage")
+    if found is None or found.origin is None:
+        raise SystemExit("Items for development need: pip install scikit-image")
+    names = (
+        "astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png",
+        "grass.png", "gravel.png", "hubble_deep_field.jpg", "ihc.png", "moon.png",
+        "motorcycle_left.png", "retina.jpg", "rocket.jpg",
+    )  # fmt: skip
+    folder = Path(found.origin).parent / "data"
+    return tuple(Image.open(folder / name).convert("RGB") for name in names)
+
+
+def photograph(rng: Random, photos: Sequence[Image.Image] = ()) -> Image.Image:
+    image = rng.choice(photos or photographs())
     width, height = (int(rng.uniform(0.5, 0.7) * side) for side in image.size)
     left, top = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
     image = image.crop((left, top, left + width, top + height))
@@ -164,7 +184,10 @@ BASES: tuple[Callable[[Random], Image.Image], ...] = (
 
 def base(index: int) -> Image.Image:
     rng = Random(f"{index}/base")
-    return rng.choice(BASES)(rng)
+    make = rng.choice(BASES)
+    if make is photograph and index >= DEVELOPMENT:
+        return photograph(rng, others())
+    return make(rng)
 
 
 WAYS = {

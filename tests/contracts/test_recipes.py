@@ -31,6 +31,19 @@ def test_a_recipe_is_in_order(path):
     assert all(isinstance(note, str) for note in check(recipe))
 
 
+@pytest.mark.parametrize("name", ["ukiyoe-haiku-en", "ukiyoe-haiku-ja", "own-pictures"])
+def test_a_gate_that_is_commented_out_is_in_order(name, tmp_path):
+    lines = (RECIPES[0].parent / f"{name}.toml").read_text("utf-8").split("\n")
+    first = lines.index("# [curate.similarity]")
+    last = lines.index("", first)
+    lines[first:last] = [line.removeprefix("# ") for line in lines[first:last]]
+    (tmp_path / f"{name}.toml").write_text("\n".join(lines), "utf-8")
+    recipe = load(tmp_path / f"{name}.toml")
+    assert recipe.curate.similarity.enter == {"false_accepts": 0.01}
+    tower = recipe.curate.similarity.tower
+    assert f"curate.similarity.tower: {tower} will be read from the hub" in str(check(recipe))
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_survives_being_written_out(path, tmp_path):
     recipe = load(path)
