@@ -4,8 +4,8 @@ A third are crops of photographs that scikit-learn and matplotlib bring along an
 1/f noise, a third plots, the rest scanned pages of text and mosaics of handwritten digits. What is
 spoilt, and how, depends on the number of the item alone. `curation_truth.py unlike` judges by them.
 
-Items from number `DEVELOPMENT` on are those that rules may be developed on: drawn anew, and with other
-photographs, which `pip install scikit-image` brings along.
+Items from number `DEVELOPMENT` on are those that rules may be developed on: drawn anew, and with
+other photographs, which `pip install scikit-image` brings along.
 """
 
 from __future__ import annotations

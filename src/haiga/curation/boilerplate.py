@@ -70,10 +70,13 @@ _HINTS: Final = {
 }  # fmt: skip
 """Pattern -> a text that it fits holds one of these; of a phrase, its longest part without signs.
 
-The patterns take 35 microseconds a text, and looking for all hints at once takes two.
+The patterns take 35 microseconds a text, and looking for all hints at once less than one.
 """
 _ODD: Final = ("\u0131", "\u0307")
 """Turkish letters that are an i for a pattern and not for `casefold`."""
+_FREQUENT: Final = " etaoinshrdlucmwfgypbvkjxqz"
+"""From the most frequent on. An automaton looks for a letter among those that may come, in the
+order in which they were added: with the frequent ones first it takes two thirds of the time."""
 _SIGNS: Final = re.compile(r"\(\?.*?\)|\[.*?\]|\\.|.\?|[|+]")
 
 
@@ -84,10 +87,15 @@ def _automaton() -> Any:
         for hint in (*_cores(hints), *_ODD):
             meant[hint] = meant.get(hint, frozenset()) | {pattern}
     automaton = ahocorasick.Automaton()
-    for hint, patterns in meant.items():
-        automaton.add_word(hint, patterns)
+    for hint in sorted(meant, key=_rareness):
+        automaton.add_word(hint, meant[hint])
     automaton.make_automaton()
     return automaton
+
+
+def _rareness(hint: str) -> int:
+    at = _FREQUENT.find(hint[0])
+    return at if at >= 0 else len(_FREQUENT)
 
 
 def _cores(hints: tuple[str, ...]) -> Iterator[str]:
