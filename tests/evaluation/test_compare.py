@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haiga.evaluation.checks import Part
-from haiga.evaluation.compare import comparisons, linearised, uses_picture
+from haiga.evaluation.compare import comparisons, linearised, primary, uses_picture
 
 
 def test_linearised_worked_by_hand():
@@ -93,9 +93,9 @@ def test_uses_picture_needs_every_control():
     def row(against, low, check="named_precision"):
         return {"stage": "s", "check": check, "kind": "condition", "against": against, "low": low}
 
-    assert uses_picture([row("blind", 0.1), row("grey", 0.2)], "s") is True
-    assert uses_picture([row("blind", 0.1), row("grey", -0.2)], "s") is False
-    assert uses_picture([row("blind", 0.1, "form")], "s") is None
+    assert uses_picture([row("blind", 0.1), row("grey", 0.2)], "s", "named_precision") is True
+    assert uses_picture([row("blind", 0.1), row("grey", -0.2)], "s", "named_precision") is False
+    assert uses_picture([row("blind", 0.1, "form")], "s", "named_precision") is None
 
 
 def test_a_style_that_was_not_asked_for_says_nothing_of_pictures():
@@ -109,5 +109,15 @@ def test_a_style_that_was_not_asked_for_says_nothing_of_pictures():
         }
 
     seeing = [row("blind", "condition", 0.1), row("align", "stage", -0.1)]
-    assert uses_picture([*seeing, row("no_style", "condition", -0.1)], "s") is True
-    assert uses_picture([*seeing, row("no_style", "control", -0.1)], "s") is False
+    assert (
+        uses_picture([*seeing, row("no_style", "condition", -0.1)], "s", "named_precision") is True
+    )
+    assert (
+        uses_picture([*seeing, row("no_style", "control", -0.1)], "s", "named_precision") is False
+    )
+
+
+def test_the_first_check_that_was_made_decides():
+    assert primary(["form", "own_picture", "judged_grounding"]) == "judged_grounding"
+    assert primary(["judged_grounding", "named_precision"]) == "named_precision"
+    assert primary(["form", "rehearsed_grounding"]) is None

@@ -54,6 +54,12 @@ def test_a_dry_run_of_a_finished_run_says_so(finished):
     assert tiny_runs.files(finished) == before
 
 
+def test_a_dry_run_knows_what_an_evaluation_has_not_asked(finished):
+    change = ["--set", "evaluate.self_retrieval=0"]
+    said = tiny_runs.haiga(finished, "run", "recipe.toml", "--dry-run", *change)
+    assert "stages/sft\tcomplete\nevaluation\twould be made\nreport.html\twould be" in said.out
+
+
 def test_a_dry_run_knows_what_a_change_makes_again(home):
     change = ["--set", "stage.sft.steps=4"]
     before = tiny_runs.files(home)

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from haiga.evaluation.checks import CHECKS
+from haiga.evaluation.checks import CHECKS, Part
 from haiga.evaluation.conditions import CONDITIONS
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.moved import differences, largest
 from haiga.reporting.page import SIDE, thumbnail
 from haiga.reporting.report import contact_sheet, render, write_report
-from haiga.reporting.words import Piece, duration, marked, percent, points, spent, verdict
+from haiga.reporting.verdict import Said, plain
+from haiga.reporting.verdict import verdict as said_of
+from haiga.reporting.words import Piece, duration, marked, percent, points, spent
 from haiga.store import Manifest
 
 SCENE = {"id": "0", "season": "autumn", "setting": "sea", "things": ["boat", "moon"]}
@@ -220,6 +222,10 @@ def test_thumbnails_are_small_jpegs():
     assert max(shown.size) == SIDE
 
 
+def verdict(given):
+    return plain(said_of(given))
+
+
 def test_the_verdict_follows_the_figures():
     assert "sft uses its pictures" in verdict(facts())
     assert "70 % are in the picture (95 % interval 65 to 75, 200 answers" in verdict(facts())
@@ -248,6 +254,58 @@ def test_the_verdict_counts_what_the_last_stage_moved():
         "Against align, 1 of 2 checks moved: season \u22125.0 points."
     )
     assert "none of 1 checks moved" in verdict(facts(comparisons=[compared(), rows[1]]))
+
+
+def unseen(check, **changes):
+    """Facts of a run on pictures whose content nobody knows."""
+    cells = {name: {check: cell(mean)} for name, mean in {"full": 0.8, "blind": 0.5}.items()}
+    rows = [compared(check), compared(check, "align", "stage", difference=0.1)]
+    return facts(summary={"sft": cells}, comparisons=rows, **changes)
+
+
+def test_where_no_truth_is_known_a_judge_decides():
+    judge = {"judge": {"name": "anthropic", "model": "claude-haiku-5-5"}, "status": "uncalibrated"}
+    said = verdict(unseen("judged_grounding", judge=judge))
+    assert said.startswith(
+        "For saying what is in its picture, and nothing that is not, claude-haiku-5-5 gives an "
+        "answer of sft 80 % of its points (95 % interval 75 to 85, 200 answers, failures counted; "
+        "nobody has compared this judge with people). The best of 1 controls"
+    )
+    assert "reaches 50 % (blind), and the difference" in said
+    assert "sft uses its pictures. Against align, 1 of 1 checks moved: judged grounding +10" in said
+    measured = verdict(unseen("judged_grounding", judge={**judge, "status": "measured"}))
+    assert "nobody has compared" not in measured
+
+
+def test_without_a_judge_an_encoder_tells_whether_answers_fit_their_pictures():
+    own = {"by": "own_picture", "encoder": "google/siglip", "references": cell(0.9)}
+    told = unseen("own_picture", measures={"own_picture": own})
+    assert verdict(told).startswith(
+        "As google/siglip sees it, an answer of sft fits its own picture better than 80 % of the "
+        "other held-out ones, where chance is one half (95 % interval 75 to 85, 200 answers, "
+        "failures counted; whether what it writes is right, nobody has looked)."
+    )
+    assert "reach 90 % (85 to 95)" in render(told)
+    alone = {**own, "by": "own_picture_by_model", "references": cell(0.52)}
+    page = render(unseen("own_picture_by_model", measures={"own_picture": alone}))
+    assert "By the likelihoods of sft itself" in page
+    assert "was sent away" in page
+
+
+def test_every_number_of_the_verdict_leads_to_the_row_that_it_is_read_from():
+    rows = [compared("form", "align", "stage", difference=0.05)]
+    told = facts(comparisons=[compared(), *rows])
+    page = render(told)
+    pieces = said_of(told)
+    assert not re.search(r"[0-9]", plain([each for each in pieces if not each.row]))
+    for piece in pieces:
+        if piece.row:
+            assert page.count(f'id="{piece.row}"') == 1
+            assert f'<a href="#{piece.row}">' in page
+    assert Said("70 %", "score/sft/full/named_precision") in pieces
+    assert Said("20 %", "score/sft/blind/named_precision") in pieces
+    assert Said("form +5.0 points", "moved/sft/align/form") in pieces
+    assert 'href="evaluation/answers/sft/full.jsonl"' in page
 
 
 def test_an_empty_run_is_still_a_page():
@@ -296,8 +354,15 @@ def test_the_largest_gains_and_losses_are_shown_beside_what_was_before():
             for name, texts in (("align", before), ("sft", after))
         },
         pictures={f"i{at}": picture() for at in range(4)},
+        scores={
+            name: {f"i{at}": {"named_precision": Part(text is true)} for at, text in texts.items()}
+            for name, texts in (("align", before), ("sft", after))
+        },
     )
     found = largest(facts)
+    assert (found["check"], found["gains"][0]["was"], found["gains"][0]["now"]) == (
+        "named_precision", 0, 1,
+    )  # fmt: skip
     assert [each["id"] for each in found["gains"]] == ["i1", "i2"]
     assert [each["id"] for each in found["losses"]] == ["i0"]
     assert found["gains"][1]["before"] == []

@@ -17,7 +17,7 @@ def evaluate(
     set_: Overrides = None,
     workdir: Workdir = RUNS,
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Say what the judge would cost; ask nothing.")
+        bool, typer.Option("--estimate", help="Say what judges would cost; ask nothing.")
     ] = False,
 ) -> None:
     """Every stage under every condition, on the held-out pictures, and before the judge."""
@@ -47,12 +47,13 @@ def label(
 
 
 def end_if_refused(run: Run) -> None:
-    """End with 2 where the judge's figures are no headline, and say why."""
-    from haiga.pipeline import rating
+    """End with 2 where what a judge said is no headline, and say why."""
+    from haiga.pipeline import claiming, rating
 
-    why = rating.refused(run)
-    if why is not None:
+    found = [why for why in (rating.refused(run), claiming.refused(run)) if why is not None]
+    for why in found:
         say(why, error=True)
+    if found:
         raise typer.Exit(2)
 
 

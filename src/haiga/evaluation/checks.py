@@ -180,6 +180,14 @@ def _share(drawn: Score, count: int) -> Score:
     return replace(drawn, low=max(0.0, drawn.low), high=min(1.0, drawn.high))
 
 
+def spread(parts: Parts, places: Sequence[int], count: int) -> Parts:
+    """Parts of the items at `places` as parts of all `count` items."""
+    found: Parts = [None] * count
+    for at, part in zip(places, parts, strict=True):
+        found[at] = part
+    return found
+
+
 def clusters(items: Sequence[Item]) -> list[str]:
     """The clusters of `items`; an item without one stands alone, beside its own pictures."""
     return [

@@ -13,7 +13,7 @@ p-values are adjusted after Holm over all comparisons of one stage, checks × co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
@@ -24,8 +24,17 @@ from haiga.statistics import paired
 Table: TypeAlias = dict[str, dict[str, dict[str, Parts]]]
 """stage -> condition -> check -> one part per item."""
 
-PRIMARY = "named_precision"
-"""The check that decides whether a model uses its pictures, declared before anything is seen."""
+PRIMARIES = (
+    "named_precision",
+    "judged_grounding",
+    "claims_shown",
+    "own_picture",
+    "own_picture_by_model",
+)
+"""Checks that can decide whether a model uses its pictures, declared before anything is seen: the
+first of them that was made does. By the truth; where nobody knows it, by a judge, or a teacher that
+checks statements; where there is none, by how well answers fit their own pictures among others
+(`evaluation.own_picture`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +139,16 @@ def linearised(parts: Parts) -> list[float]:
     return [ratio + (part.numerator - ratio * part.denominator) * scale for part in kept]
 
 
-def uses_picture(
-    rows: Sequence[Mapping[str, Any]], stage: str, check: str = PRIMARY
-) -> bool | None:
+def primary(checks: Collection[str]) -> str | None:
+    """Which of the checks that were made decides whether a model uses its pictures; None: none."""
+    return next((name for name in PRIMARIES if name in checks), None)
+
+
+def uses_picture(rows: Sequence[Mapping[str, Any]], stage: str, check: str) -> bool | None:
     """Whether `stage` surely does better by `check` with its picture than under every control.
 
     True only where the lower bound of full - control is above zero for each of them (an
-    intersection-union test, which needs no correction); None where the primary check had no
-    truth to look at.
+    intersection-union test, which needs no correction); None where nothing was held against it.
     """
     held = [
         row["low"]

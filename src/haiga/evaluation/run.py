@@ -1,6 +1,7 @@
 """Stages × conditions × checks: ask what has not been asked, score everything, write it down.
 
     evaluation/answers/<stage>/<condition>.jsonl    what each model wrote, beside the reference
+    evaluation/scores/<stage>/<condition>.jsonl     what each answer adds, see `scores.py`
     evaluation/summary.json                         stage -> condition -> check -> Score
     evaluation/comparisons.json                     paired differences, see `compare.py`
 
@@ -19,7 +20,7 @@ from typing import Any, TypeAlias
 
 from haiga import events
 from haiga.errors import DataError, ModelError
-from haiga.evaluation import compare
+from haiga.evaluation import compare, scores
 from haiga.evaluation.checks import CHECKS, Check, Parts, clusters, score
 from haiga.evaluation.conditions import CONDITIONS, USUAL, Item
 from haiga.records import message_to_dict
@@ -130,6 +131,7 @@ def compared(
     seed: int,
 ) -> Summary:
     """Sums a table up and compares its cells; written under `folder`."""
+    scores.write(table, items, folder)
     groups = clusters(items)
     summary: Summary = {
         stage: {name: _scores(by_check, groups, seed) for name, by_check in by_condition.items()}

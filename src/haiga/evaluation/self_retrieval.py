@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from haiga.evaluation.checks import clusters
 from haiga.evaluation.conditions import CONDITIONS, Item, images
@@ -51,12 +53,20 @@ def by_likelihood(
         pictures: the bytes of the items' pictures.
         seed: of the bootstrap.
     """
-    alike = [replace(item, prompt=items[0].prompt) for item in items]
-    (blind,) = CONDITIONS["blind"].transform(alike[:1], seed)
+    (blind,) = CONDITIONS["blind"].transform(items[:1], seed)
     (prior,) = answer_logps(vlm, [blind], [texts], pictures)
-    rows = answer_logps(vlm, alike, [texts] * len(alike), pictures)
-    similarity = torch.stack([likely.logps for likely in rows])
+    similarity = likelihoods(vlm, items, texts, pictures)
     return both_ways(similarity, clusters=clusters(items), seed=seed, prior=prior.logps)
+
+
+def likelihoods(
+    vlm: Vlm, items: Sequence[Item], texts: Sequence[str], pictures: Mapping[str, bytes]
+) -> Float[Tensor, "P T"]:
+    """log p(text | picture), nats, of every item's picture and every text, all asked in the first
+    item's words."""
+    alike = [replace(item, prompt=items[0].prompt) for item in items]
+    rows = answer_logps(vlm, alike, [texts] * len(alike), pictures)
+    return torch.stack([likely.logps for likely in rows])
 
 
 def by_encoder(

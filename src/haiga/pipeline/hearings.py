@@ -14,7 +14,7 @@ from haiga.evaluation.rating.rubric import Bench
 from haiga.evaluation.run import Asked, read_answers
 from haiga.pipeline.questions import answering_names, items_of
 from haiga.pipeline.run import Run
-from haiga.recipe.schema import Judge
+from haiga.recipe.schema import Claims, Judge
 from haiga.teachers import VERSIONS
 from haiga.teachers.opened import made_of
 
@@ -54,7 +54,7 @@ def _made_of(section: Judge) -> dict[str, Any]:
     return {**made_of(section.teacher), **VERSIONS.get(section.teacher["name"], {})}
 
 
-def expected(run: Run, section: Judge, items: Sequence[Item]) -> Asked:
+def expected(run: Run, section: Judge | Claims, items: Sequence[Item]) -> Asked:
     """The answers that are there, and the references where there are none."""
     there = read_answers(run.folder / "evaluation")
     asked: dict[str, dict[str, list[str]]] = {}

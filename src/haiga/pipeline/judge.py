@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from haiga import events, rewards, store
-from haiga.evaluation import preferences, retrieval
+from haiga.evaluation import preferences, retrieval, scores
 from haiga.evaluation.answerers import answerer
 from haiga.evaluation.checks import CHECKS, Check
 from haiga.evaluation.pairs import evaluate_pairs, read_pairs
@@ -19,8 +19,10 @@ from haiga.evaluation.run import Summary, ask, compared, read_answers, scored
 from haiga.evaluation.style import STYLE, style_check
 from haiga.models.device import device
 from haiga.pipeline import (
+    belonging,
     benchmarks,
     cards,
+    claiming,
     costing,
     health,
     hours,
@@ -29,6 +31,7 @@ from haiga.pipeline import (
     measures,
     preferred,
     rating,
+    standing,
 )
 from haiga.pipeline.answering import answering, decoding
 from haiga.pipeline.audit import read_audit
@@ -53,6 +56,7 @@ def evaluate(run: Run) -> None:
     and what has learned from pairs, by held-out pairs."""
     with hours.counted(run, "evaluation"):
         _evaluate(run)
+    write_json(run.folder / standing.EVALUATED, standing.of_evaluation(run))
 
 
 def _evaluate(run: Run) -> None:
@@ -111,8 +115,9 @@ def _answers(run: Run) -> Summary:
         emit=run.emit,
     )
     table = scored(asked, items, _checks(run))
-    for (stage, condition), parts in rating.judge(run, items, asked).items():
-        table[stage][condition] |= parts
+    for read in (rating.judge, claiming.measure, belonging.measure):
+        for (stage, condition), parts in read(run, items, asked).items():
+            table[stage][condition] |= parts
     starts = {name: stage.starts_from for name, stage in stages.items() if stage.starts_from}
     return compared(table, items, folder, starts=starts, seed=run.recipe.seed)
 
@@ -135,7 +140,7 @@ def _reward_models(run: Run) -> Summary:
         groups, _ = two_sided(
             groups_of(final, "held_out", stage), stage.rejected, stage.tasks, run.recipe.seed
         )
-        scores = evaluate_pairs(
+        said = evaluate_pairs(
             name,
             store.require_manifest(run.stage(name)).fingerprint,
             groups,
@@ -149,7 +154,7 @@ def _reward_models(run: Run) -> Summary:
             seed=run.recipe.seed,
         )
         rewards.forget()
-        found[name] = {"pairs": scores}
+        found[name] = {"pairs": said}
     return found
 
 
@@ -157,11 +162,11 @@ def _retrieve(run: Run, towers: list[str]) -> None:
     groups = store.read_groups(run.data("04_final").path, "held_out", ["describe"])
     groups = [group for group in groups if group.pictures][:_GALLERY]
     pictures = store.FinalPictures(run.data("04_final").path)
-    scores = {
+    found = {
         name: retrieval.evaluate(run.stage(name) / "model", groups, pictures, run.recipe.seed)
         for name in towers
     }
-    text = json.dumps(scores, indent=1)
+    text = json.dumps(found, indent=1)
     store.write_atomically(run.folder / "evaluation" / "retrieval.json", text.encode())
 
 
@@ -194,6 +199,7 @@ def facts(run: Run) -> RunFacts:
         variants=lighter.read(run),
         judge=rating.read(run),
         comparisons=_json(folder / "comparisons.json") or (),
+        scores={name: scores.read(folder, name, "full") for name in judged(run)},
         answers={name: answers[name] for name in judged(run) if name in answers},
         pictures=shown,
         shown=run.recipe.report.pictures,

@@ -19,7 +19,15 @@ from haiga.pipeline.answering import answering, decoding
 from haiga.pipeline.run import FRESH, Run, checkpoint
 from haiga.store.files import read_json, write_json
 
-FILES: Final = ("hallucination", "self_retrieval", "diversity", "text_ability", "strange")
+FILES: Final = (
+    "hallucination",
+    "claims",
+    "own_picture",
+    "self_retrieval",
+    "diversity",
+    "text_ability",
+    "strange",
+)
 """In the order in which the report shows them."""
 
 
@@ -43,6 +51,8 @@ def evaluate(run: Run, items: list[Item]) -> None:
 def read(run: Run) -> dict[str, Any]:
     """Name of a measure -> what was found, of those that there are."""
     found = {name: read_json(run.folder / "evaluation" / f"{name}.json") for name in FILES}
+    if run.recipe.evaluate.claims is None:
+        found["claims"] = None  # of a recipe that asked for them once
     return {name: each for name, each in found.items() if each is not None}
 
 
@@ -63,7 +73,7 @@ def _self_retrieval(run: Run, items: list[Item], seeing: list[str]) -> None:
     known, found = read_json(path) or {}, {}
     asked = [items[at] for at in places]
     pictures = store.FinalPictures(run.data("04_final").path)
-    towers = _towers(run)
+    towers = towers_of(run)
     answers = read_answers(run.folder / "evaluation")
     how: dict[str, Any] = {"seed": run.recipe.seed}
     for name in seeing:
@@ -88,7 +98,7 @@ def _self_retrieval(run: Run, items: list[Item], seeing: list[str]) -> None:
     write_json(path, found)
 
 
-def _towers(run: Run) -> Towers | None:
+def towers_of(run: Run) -> Towers | None:
     """The dual encoder whose vision half the models see through; None where it reads no texts."""
     if run.recipe.model.tower == FRESH:
         return None

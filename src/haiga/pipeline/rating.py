@@ -15,7 +15,7 @@ from haiga.evaluation.rating import labels
 from haiga.evaluation.rating.asking import Judgements, ask, kept, open_questions, outcome
 from haiga.evaluation.rating.hearing import JUDGED, REHEARSED, Hearing, standing
 from haiga.evaluation.run import Asked
-from haiga.pipeline import tables
+from haiga.pipeline import claiming, tables
 from haiga.pipeline.hearings import expected, hearing_of, read_texts
 from haiga.pipeline.judge_terms import PATH
 from haiga.pipeline.questions import items_of
@@ -114,24 +114,31 @@ def refused(run: Run) -> str | None:
 
 
 def estimate(run: Run, words: str) -> None:
-    """What the judge will cost from here; nothing is asked.
+    """What the judge, and who checks statements, will cost from here; nothing is asked.
 
     Answers that are not written yet are taken to be like the texts written about their pictures.
 
     Raises:
-        RecipeError: the recipe names no judge.
+        RecipeError: the recipe names neither.
         StoreError: there are no held-out pictures yet.
     """
-    section = run.recipe.evaluate.judge
-    if section is None:
+    section, claims = run.recipe.evaluate.judge, run.recipe.evaluate.claims
+    if section is None and claims is None:
         raise RecipeError(
             "evaluate.judge: the recipe names no judge, so there is nothing to estimate. Name one: "
             'teacher = { name = "anthropic", model = …, max_dollars = … }.'
         )
     store.require_manifest(run.data("04_final").path)
     items = items_of(run)
-    found = _cost(run, section, hearing_of(run, items, expected(run, section, items)))
-    tables.costs({} if found is None else {section.teacher["model"]: found})
+    found: dict[str, estimates.Cost | None] = {}
+    if section is not None:
+        hearing = hearing_of(run, items, expected(run, section, items))
+        found[f"{section.teacher.get('model')}, judging"] = _cost(run, section, hearing)
+    if claims is not None:
+        inquiry, _ = claiming.inquiry_of(run, claims, items, expected(run, claims, items))
+        name = f"{claims.teacher.get('model')}, checking statements"
+        found[name] = claiming.cost(run, claims, inquiry)
+    tables.costs({name: each for name, each in found.items() if each is not None})
     print(f"Nothing was asked. Next: haiga evaluate {words}")
 
 

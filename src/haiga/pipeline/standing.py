@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from haiga import store
 from haiga.errors import StoreError
@@ -15,6 +15,11 @@ from haiga.pipeline.data import make_data
 from haiga.pipeline.learned import needed
 from haiga.pipeline.run import DATA, FRESH, Run
 from haiga.store import Folder
+from haiga.store.files import read_json
+
+
+EVALUATED: Final = "evaluation/complete.json"
+"""Written last: an evaluation with it holds all that its recipe asks for."""
 
 
 class Plan(NamedTuple):
@@ -59,6 +64,19 @@ def of_stage(run: Run, name: str) -> Plan:
     return Plan(run.stage(name), "stage", options, parents)
 
 
+def of_evaluation(run: Run) -> dict[str, str]:
+    """What an evaluation is made of, as its last file has it; every stage must be complete."""
+    parents = [run.stage(name) for name in run.recipe.stage]
+    parents += [run.critics] if run.recipe.critic is not None else []
+    made = {
+        "evaluate": run.recipe.evaluate.model_dump(mode="json"),
+        "seed": run.recipe.seed,
+        "04_final": run.data("04_final").fingerprint(),
+        "parents": [store.require_manifest(part).fingerprint for part in parents],
+    }
+    return {"made_of": store.fingerprint(made)}
+
+
 def standing(run: Run) -> dict[str, bool]:
     """Every part of a run, in the order in which they are made, and whether it is complete.
 
@@ -68,7 +86,7 @@ def standing(run: Run) -> dict[str, bool]:
     done = _data(run)
     parts = {f"data/{stage}": stage in done for stage in DATA}
     parts |= _models(run, "04_final" in done)
-    judged = all(parts.values()) and any(path.exists() for path in _judgements(run))
+    judged = all(parts.values()) and read_json(run.folder / EVALUATED) == of_evaluation(run)
     report = judged and (run.folder / "report.html").exists()
     return parts | {"evaluation": judged, "report.html": report}
 

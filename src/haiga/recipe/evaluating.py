@@ -40,6 +40,19 @@ class Judge(Section):
     """Good texts on which the judge itself is tried."""
 
 
+class Claims(Section):
+    """Who takes answers apart and looks for each of their statements in the picture."""
+
+    teacher: Component
+    """Better not the one that wrote the texts that were learned."""
+    items: Count = 50
+    """Held-out pictures, drawn by the recipe's seed."""
+    conditions: SomeWords = ("full", "blind", "shuffled")
+    """Those under which answers are taken apart."""
+    controls: Annotated[int, Field(ge=8)] = 20
+    """Good texts on which the teacher itself is tried."""
+
+
 class BestOf(Section):
     """Several answers are drawn and the one that most belongs to its picture is taken."""
 
@@ -70,6 +83,7 @@ class Evaluate(Section):
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """The difference of a share that would not matter, decided before anything is seen."""
     judge: Judge | None = None
+    claims: Claims | None = None
     best_of: BestOf | None = None
     """A row of the last stage that sees, decoded so."""
 

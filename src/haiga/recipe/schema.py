@@ -16,6 +16,7 @@ from haiga.recipe.checks import faults
 from haiga.recipe.curating import Curate
 from haiga.recipe.evaluating import Audit, Evaluate, Report
 from haiga.recipe.evaluating import BestOf as BestOf
+from haiga.recipe.evaluating import Claims as Claims
 from haiga.recipe.evaluating import Judge as Judge
 from haiga.recipe.section import Section
 from haiga.recipe.values import (

@@ -16,6 +16,7 @@ from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
 from haiga.reporting import words
 from haiga.reporting.facts import RunFacts
+from haiga.reporting.verdict import plain, verdict
 
 ASKED: Final = "image-text-to-text"
 LIMITS: Final = (
@@ -119,7 +120,7 @@ def _on_the_hub(name: str) -> bool:
 
 def _model_text(run: RunFacts, stage: str) -> Iterator[str]:
     yield f"# {run.name}\n"
-    yield f"{words.verdict(run)}\n"
+    yield f"{plain(verdict(run))}\n"
     yield "## How it was made\n"
     yield (
         f"{_said(run, 'vision tower')} and {_said(run, 'language model')}, joined by the design "

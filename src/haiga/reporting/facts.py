@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from haiga.evaluation.scores import Scores
 from haiga.events import Event
 from haiga.store import Manifest
 
@@ -51,6 +52,8 @@ class RunFacts:
     """The rows of `evaluation/comparisons.json`."""
     answers: Mapping[str, Mapping[str, Sequence[Mapping[str, Any]]]] = field(default_factory=dict)
     """Stage -> condition -> rows, as `evaluation.run.read_answers` gives them."""
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    """Stage -> what each of its answers adds to each check, with its picture."""
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     """Item id -> its first picture's file; the report shrinks what it shows."""
     shown: int = 24

@@ -9,9 +9,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from haiga.evaluation.checks import CHECKS
-from haiga.evaluation.compare import PRIMARY
-from haiga.evaluation.conditions import Item
+from haiga.evaluation.compare import primary
+from haiga.evaluation.scores import Scores
 from haiga.reporting import words
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.page import thumbnail
@@ -63,25 +62,19 @@ def _panel(panel: Axes, name: str, rows: Sequence[Row]) -> None:
 
 
 def largest(run: RunFacts) -> dict[str, Any]:
-    """The pictures whose answers the last step made truer, and less true, than any other.
+    """The pictures whose answers the last step moved most, by the check that decides.
 
-    Returns: "stage", "start", and "gains" and "losses", largest first, each a list of {"id",
-        "picture", "before", "after"}; empty where no stage has a start, or no truth is known.
+    Returns: "stage", "start", "check", and "gains" and "losses", largest first, each a list of
+        {"id", "picture", "was", "now", "before", "after"}; empty where no stage has a start, or no
+        such check was made.
     """
     steps = [row for row in run.comparisons if row["kind"] == "stage"]
-    if not steps:
+    check = primary([row["check"] for row in steps])
+    if check is None:
         return {}
     stage, start = steps[-1]["stage"], steps[-1]["against"]
-    after, before = (
-        {row["id"]: row for row in run.answers.get(name, {}).get("full", ())}
-        for name in (stage, start)
-    )
-    change = {
-        each: truth[0] - truth[1]
-        for each in after
-        if each in before and each in run.pictures
-        if (truth := [_share(rows[each]) for rows in (after, before)]) and None not in truth
-    }
+    now, was = (_shares(run.scores.get(name, {}), check) for name in (stage, start))
+    change = {each: now[each] - was[each] for each in now if each in was and each in run.pictures}
     ordered = sorted(change, key=lambda each: -change[each])
     chosen = {
         "gains": [each for each in ordered if change[each] > 0][:SHOWN],
@@ -89,12 +82,17 @@ def largest(run: RunFacts) -> dict[str, Any]:
     }
     if not any(chosen.values()):
         return {}
-    return {"stage": stage, "start": start} | {
+    after, before = (
+        {row["id"]: row for row in run.answers[name]["full"]} for name in (stage, start)
+    )
+    return {"stage": stage, "start": start, "check": check} | {
         name: [
             {
                 "id": each,
                 "picture": thumbnail(run.pictures[each]),
                 "language": after[each]["language"],
+                "was": was[each],
+                "now": now[each],
                 "before": words.marked(before[each]),
                 "after": words.marked(after[each]),
             }
@@ -104,8 +102,7 @@ def largest(run: RunFacts) -> dict[str, Any]:
     }
 
 
-def _share(row: Row) -> Any:
-    """How true an answer is to its picture; None where nobody knows."""
-    item = Item(row["id"], (), truth=row["truth"], task=row["task"], language=row["language"])
-    (part,) = CHECKS[PRIMARY].score([item], [row["answer"]])
-    return None if part is None else part.numerator / part.denominator
+def _shares(scores: Scores, check: str) -> dict[str, float]:
+    """Item -> how its answer does by a check, where that applies."""
+    parts = {each: by_check.get(check) for each, by_check in scores.items()}
+    return {each: part.numerator / part.denominator for each, part in parts.items() if part}

@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from haiga.evaluation.checks import CHECKS
-from haiga.evaluation.compare import PRIMARY
+from haiga.evaluation.compare import PRIMARIES
 from haiga.evaluation.conditions import CONDITIONS
+from haiga.evaluation.own_picture import SENTENCES as OWN_PICTURE
 from haiga.evaluation.rating.hearing import SENTENCES as JUDGED
+from haiga.evaluation.rating.statements import CHECK
+from haiga.evaluation.rating.statements import SENTENCE as CLAIMS
 from haiga.evaluation.style import SENTENCE, STYLE
 from haiga.models.timing import PHASES
 from haiga.reporting import judged, moved, plots, words
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.measured import measured
 from haiga.reporting.page import style, template, thumbnail, uri
+from haiga.reporting.verdict import cell_id, compared_id, verdict
 from haiga.store import write_atomically
 
 SAMPLES = 12
@@ -39,7 +43,9 @@ def render(run: RunFacts) -> str:
     return template("report.html.j2").render(
         run=run,
         style=style(),
-        verdict=words.verdict(run),
+        verdict=verdict(run),
+        cell_id=cell_id,
+        compared_id=compared_id,
         figures=_figures(run),
         measured=measured(run),
         checks=_shown_checks(run),
@@ -123,7 +129,7 @@ def _shown_checks(run: RunFacts) -> dict[str, str]:
         c for conditions in run.summary.values() for cells in conditions.values() for c in cells
     }
     sentences = {name: check.sentence for name, check in CHECKS.items()} | {STYLE: SENTENCE}
-    sentences |= JUDGED
+    sentences |= JUDGED | {CHECK: CLAIMS} | OWN_PICTURE
     return {name: sentence for name, sentence in sentences.items() if name in held}
 
 
@@ -133,7 +139,7 @@ def _comparisons(run: RunFacts) -> dict[str, dict[str, list[Mapping[str, Any]]]]
         row["stage"]: {"first": [], "rest": []} for row in run.comparisons
     }
     for row in sorted(run.comparisons, key=lambda row: row["kind"] != "stage"):
-        first = row["kind"] == "stage" or row["check"] == PRIMARY
+        first = row["kind"] == "stage" or row["check"] in PRIMARIES
         sorted_out[row["stage"]]["first" if first else "rest"].append(row)
     return sorted_out
 

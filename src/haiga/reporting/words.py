@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from haiga.evaluation.compare import PRIMARY, uses_picture
-from haiga.evaluation.conditions import CONDITIONS
 from haiga.events import Event
-from haiga.reporting.facts import RunFacts
 from haiga.text.mentions import find
 from haiga.world.lexicon import lexicon
 
@@ -27,69 +24,6 @@ def percent(share: float) -> str:
     """A share as whole per cent; with a decimal where it would read as 0 or 100 and is not."""
     whole = share in (0, 1) or 0.01 <= share <= 0.99
     return f"{100 * share:.{0 if whole else 1}f} %"
-
-
-def verdict(facts: RunFacts) -> str:
-    """One paragraph: does the last stage use its pictures, and did its last step change it."""
-    seeing = [stage for stage, cells in facts.summary.items() if "full" in cells]
-    if not seeing:
-        return "Nothing has been evaluated yet, so this page says only what was made."
-    stage = seeing[-1]
-    cells = facts.summary[stage]
-    cell = cells["full"].get(PRIMARY)
-    if cell is None:
-        return (
-            f"The content of these pictures is not known, so no check here tells whether {stage} "
-            "uses them. The table shows what can be told without it: whether its answers can be "
-            f"read, keep the form, and differ. {_step(facts, stage)}"
-        ).strip()
-    controls = {
-        name: by_check[PRIMARY]
-        for name, by_check in cells.items()
-        if name != "full" and PRIMARY in by_check and CONDITIONS[name].tells == "picture"
-    }
-    controls |= {
-        name: by_condition["blind"][PRIMARY]
-        for name, by_condition in facts.summary.items()
-        if name not in seeing and PRIMARY in by_condition.get("blind", {})
-    }
-    opening = (
-        f"Of the things that the answers of {stage} name, {percent(cell['mean'])} are in the "
-        f"picture (95 % interval {interval(cell)}, {cell['n']:,} answers, failures counted)."
-    )
-    return f"{opening} {_grounding(facts, stage, controls)} {_step(facts, stage)}".strip()
-
-
-def _grounding(facts: RunFacts, stage: str, controls: Mapping[str, Mapping[str, float]]) -> str:
-    used = uses_picture(facts.comparisons, stage)
-    if used is None or not controls:
-        return "No control was run, so this figure cannot be read as use of the picture."
-    strongest = max(controls, key=lambda name: controls[name]["mean"])
-    best = f"{percent(controls[strongest]['mean'])} ({strongest.replace('_', ' ')})"
-    if used:
-        return (
-            f"The best of {len(controls)} controls that take the picture or the training away "
-            f"reaches {best}, and the difference from each is surely above zero: "
-            f"{stage} uses its pictures."
-        )
-    return (
-        f"The best of {len(controls)} controls reaches {best}, and the difference is not surely "
-        f"above zero for every one of them: it is not shown that {stage} uses its pictures."
-    )
-
-
-def _step(facts: RunFacts, stage: str) -> str:
-    rows = [r for r in facts.comparisons if r["stage"] == stage and r["kind"] == "stage"]
-    if not rows:
-        return ""
-    moved = [row for row in rows if row["moved"]]
-    before = rows[0]["against"]
-    if not moved:
-        return f"Against {before}, none of {len(rows)} checks moved."
-    listed = ", ".join(
-        f"{row['check'].replace('_', ' ')} {points(row['difference'])}" for row in moved
-    )
-    return f"Against {before}, {len(moved)} of {len(rows)} checks moved: {listed}."
 
 
 def interval(cell: Mapping[str, float]) -> str:
