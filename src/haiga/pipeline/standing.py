@@ -17,7 +17,6 @@ from haiga.pipeline.run import DATA, FRESH, Run
 from haiga.store import Folder
 from haiga.store.files import read_json
 
-
 EVALUATED: Final = "evaluation/complete.json"
 """Written last: an evaluation with it holds all that its recipe asks for."""
 
