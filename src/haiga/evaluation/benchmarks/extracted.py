@@ -15,10 +15,14 @@ _FORMS: Final = (
     ("({})", BRACKETS), ("{}.", POINT), ("{}:", COLON), ("{})", BRACKET), ("{} ", SPACE),
 )  # fmt: skip
 PHRASES: Final = (
-    "answer is", "correct option is", "best option is", "choice is", "i choose", "i select",
-    "i pick", "옵션", "정답은", "답은", "답:", "答案是", "答案为", "选", "答えは",
+    *(f"{which}answer is" for which in
+      ("", "the ", "my ", "correct ", "the correct ", "best ", "the best ")),
+    *(f"{which}option is" for which in ("correct ", "the correct ", "best ", "the best ")),
+    *(f"{which}choice is" for which in ("", "the ", "my ", "correct ", "the correct ")),
+    "i choose", "i select", "i pick", "옵션", "정답은", "답은", "답:", "答案是", "答案为", "选",
+    "答えは",
 )  # fmt: skip
-"""Where one of its phrases holds another, the shorter finds all that the longer does."""
+"""Each is looked for once, from the left: a longer one may begin behind where a shorter one did."""
 
 
 def extracted(answer: str, letters: str) -> str:
