@@ -1,13 +1,15 @@
 import pytest
 import torch
 from PIL import Image
+from tokenizers.processors import TemplateProcessing
 
 import tiny
+from haiga.batches.render import render
 from haiga.errors import DataError, PlaceholderError, TooLongError
 from haiga.models import adapters
 from haiga.models.assemble import assemble
 from haiga.models.generate import generate
-from haiga.records import IMAGE, MAX_PICTURES, Message, user
+from haiga.records import IMAGE, MAX_PICTURES, Group, Message, Picture, user
 
 COLOURS = ("red", "blue", "green")
 PICTURES = [Image.new("RGB", (60, 30), colour) for colour in COLOURS]
@@ -136,6 +138,30 @@ def test_dropout_is_off_while_training_pauses(tiny_vlm, speaking):
     expected = _run(vlm)
     vlm.model.train()
     assert _run(vlm) == expected
+
+
+def test_what_is_asked_is_what_was_trained(tiny_vlm, monkeypatch):
+    """Llama's and Mistral's tokenizers begin a text by themselves, and their templates do, too."""
+    tokenizer = tiny_vlm.tokenizer
+    begin = ("<|endoftext|>", tokenizer.convert_tokens_to_ids("<|endoftext|>"))
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{begin[0]} $A", special_tokens=[begin]
+    )
+    assert tokenizer("a").input_ids[0] == begin[1]
+    shown = tuple(Picture(str(at)) for at in range(len(IMAGES[2])))
+    trained = render(tiny_vlm.processor, Group("row", PROMPTS[2], (), shown), tiny.PATCHES).prefix
+    seen = []
+    own = tiny_vlm.model.generate
+
+    def asked(**given):
+        seen.append(given["input_ids"][0].tolist())
+        return own(**given)
+
+    monkeypatch.setattr(tiny_vlm.model, "generate", asked)
+    generate(tiny_vlm, [PROMPTS[2]], [IMAGES[2]], max_new_tokens=2)
+    given = tiny_vlm.design.asked(tiny_vlm.processor, "<|image_pad|>what?", PICTURES[0])
+    assert seen == [list(trained)]
+    assert given["input_ids"][0, 0] == tiny_vlm.image_token_id
 
 
 def test_progress_and_nothing_to_do(tiny_vlm):

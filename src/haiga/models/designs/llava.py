@@ -185,7 +185,8 @@ def plain(
 
 def asked(processor: Any, text: str, picture: Any) -> dict[str, Tensor]:
     """What the forward takes of a text with one picture place, and its picture."""
-    return dict(processor(text=[text], images=[picture], return_tensors="pt"))
+    given = {"add_special_tokens": False, "return_tensors": "pt"}  # the template has written them
+    return dict(processor(text=[text], images=[picture], **given))
 
 
 def _check_places(rows: Rows, features: Features | None, image_id: int) -> None:
