@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import (
     AutoConfig,
@@ -33,8 +34,6 @@ FILES = [
 
 
 def _says(vlm):
-    from PIL import Image
-
     return generate(
         vlm, [(user(IMAGE, "?"),)], [[Image.new("RGB", (40, 20), "red")]], max_new_tokens=8
     )
@@ -56,6 +55,30 @@ def test_an_adapted_model_is_merged_and_read_by_strangers(
     stranger = AutoModelForImageTextToText.from_pretrained(tmp_path / "out")
     assert type(stranger) is LlavaForConditionalGeneration
     assert stranger.dtype == dtype
+
+
+def test_a_stranger_writes_the_same_without_being_told_how(tiny_vlm, tmp_path):
+    """Instruct models come with penalties and chance, and with no length of their own."""
+    own = tiny_vlm.model.generation_config
+    own.do_sample, own.temperature, own.repetition_penalty = True, 0.7, 1.3
+    expected = _says(tiny_vlm)[0]
+    export(tiny_vlm, tmp_path / "out", max_new_tokens=8)
+    assert own.do_sample, "the exported model stays as it was"
+    model = AutoModelForImageTextToText.from_pretrained(tmp_path / "out")
+    processor = AutoProcessor.from_pretrained(tmp_path / "out", backend="pil")
+    content = [
+        {"type": "image", "image": Image.new("RGB", (40, 20), "red")},
+        {"type": "text", "text": "?"},
+    ]
+    given = processor.apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=True,
+        return_tensors="pt",
+    )
+    written = model.generate(**given)[0, given["input_ids"].shape[1] :]
+    assert processor.decode(written, skip_special_tokens=True) == expected
 
 
 def test_names_are_those_of_the_hub(tiny_vlm, tmp_path):
@@ -108,8 +131,6 @@ def test_older_readers_find_their_files(tiny_vlm, tmp_path):
 
 
 def test_the_fit_travels_with_the_model(siglip_tower, tiny_lm, tmp_path):
-    from PIL import Image
-
     picture = Image.radial_gradient("L").resize((90, 40)).convert("RGB")
     seen = []
     for fit in ("pad", "crop", "squash"):

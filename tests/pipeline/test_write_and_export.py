@@ -65,12 +65,9 @@ def test_strangers_read_the_same_tokens(home):
     )
     picture = Image.open(home / "picture.png")
     inputs = processor(text=[text], images=[picture], return_tensors="pt")
-    vocabulary = len(processor.tokenizer)
-    unwritten = [model.config.image_token_index, *range(vocabulary, 320)]
     with torch.no_grad():
-        ids = model.generate(
-            **inputs, do_sample=False, max_new_tokens=64, suppress_tokens=unwritten
-        )
+        ids = model.generate(**inputs)
+    assert ids.shape[1] - inputs["input_ids"].shape[1] == 6, "as long as the recipe says"
     written = processor.tokenizer.decode(
         ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True
     )

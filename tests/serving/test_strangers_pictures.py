@@ -21,6 +21,7 @@ ORIENTATION = 0x0112
 def home(tmp_path_factory) -> Path:
     home = tiny_runs.prepare(tmp_path_factory.mktemp("home"))
     save_base(assemble(home / "tower", home / "language"), home / "checkpoint")
+    opened.mark(home / "checkpoint", "haiku", "en", max_new_tokens=8)
     upright = Image.linear_gradient("L").resize((48, 90)).convert("RGB")
     upright.paste((200, 30, 30), (0, 0, 20, 15))
     upright.save(home / "upright.png")
@@ -61,7 +62,7 @@ def asked(home) -> dict[str, tuple[str, str]]:
     paths = [home / name for name in ["upright.png", *names.split()]]
     return {
         Path(name).name: (text, str(error or ""))
-        for name, text, error in answer(home / "checkpoint", paths, max_new_tokens=8)
+        for name, text, error in answer(home / "checkpoint", paths)
     }
 
 
@@ -111,7 +112,7 @@ def test_what_is_no_picture_gets_one_sentence(asked, name, words):
 
 def test_the_answers_of_the_good_ones_are_those_they_get_alone(home, asked):
     for name in ("palette.png", "dot.png"):
-        [(_, text, error)] = answer(home / "checkpoint", [home / name], max_new_tokens=8)
+        [(_, text, error)] = answer(home / "checkpoint", [home / name])
         assert (text, error) == (asked[name][0], None)
 
 
@@ -129,7 +130,7 @@ def test_the_command_says_both_and_ends_with_2(home):
 
 def test_more_pictures_than_go_together_keep_their_order(home):
     paths = [home / ("dot.png" if n % 3 else "note.jpg") for n in range(BATCH + 3)]
-    said = list(answer(home / "checkpoint", paths, max_new_tokens=2))
+    said = list(answer(home / "checkpoint", paths))
     assert [name for name, _, _ in said] == [str(path) for path in paths]
     assert [error is None for _, _, error in said] == [bool(n % 3) for n in range(BATCH + 3)]
 

@@ -21,15 +21,18 @@ from haiga.models import adapters
 from haiga.models.assemble import Vlm
 from haiga.models.checkpoint import save_checkpoint
 from haiga.models.designs.llava import LLAVA
-from haiga.models.generate import generate
+from haiga.models.generate import generate, greedy
 from haiga.records import IMAGE, message_to_dict, user
 
 TOLERANCE: Final = {torch.float32: 1e-4, torch.bfloat16: 0.02, torch.float16: 0.005}
 """Largest difference of logits after reading back, relative to the largest logit."""
 
 
-def export(vlm: Vlm, folder: Path) -> None:
+def export(vlm: Vlm, folder: Path, *, max_new_tokens: int = 64) -> None:
     """Write the model, its adapter merged, and check that strangers read the same model.
+
+    Its generation_config.json has strangers write as we do, the likeliest token each time and at
+    most `max_new_tokens` of them; the language model's own may ask for penalties and chance.
 
     The folder is loaded through AutoModelForImageTextToText and AutoProcessor; its weights must be
     ours to the bit, its processor must give the same inputs for a test picture, its logits must
@@ -45,6 +48,7 @@ def export(vlm: Vlm, folder: Path) -> None:
     if isinstance(vlm.model, PeftModel):
         vlm = adapters.merge(Vlm(copy.deepcopy(vlm.model), vlm.processor))
     save_checkpoint(vlm, folder)
+    greedy(vlm, max_new_tokens).save_pretrained(folder)
     compare(vlm, folder)
 
 

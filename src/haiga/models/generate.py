@@ -94,7 +94,11 @@ def generate_text(
     answers = [""] * len(texts)
     for chosen in _batches(texts, [()] * len(texts), batch):
         inputs = tokenizer(
-            [texts[row] for row in chosen], padding=True, padding_side="left", return_tensors="pt"
+            [texts[row] for row in chosen],
+            add_special_tokens=False,  # the template has written them, as it did in training
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
         ).to(model.device)
         written = model.generate(**inputs, generation_config=config)
         ids = written[:, inputs["input_ids"].shape[1] :]
@@ -141,6 +145,14 @@ def prompt_text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[I
     return str(text)
 
 
+def greedy(vlm: Vlm, max_new_tokens: int) -> GenerationConfig:
+    """How a checkpoint is to write by itself: as we have it write, always the likeliest token."""
+    own, config = base_of(vlm.model).generation_config, _settings(vlm, max_new_tokens, 0.0)
+    config.bos_token_id = own.bos_token_id
+    config.decoder_start_token_id = own.decoder_start_token_id
+    return config
+
+
 def _settings(vlm: Vlm, max_new_tokens: int, temperature: float) -> GenerationConfig:
     """Everything said: what is left unsaid, transformers takes from the checkpoint's own file."""
     sampling: dict[str, Any] = {"do_sample": False}
@@ -169,7 +181,12 @@ def _answers(
     if not vlm.design.placeholders:
         return _beside(vlm, texts, given, config)
     inputs = vlm.processor(
-        text=texts, images=flat or None, padding=True, padding_side="left", return_tensors="pt"
+        text=texts,
+        images=flat or None,
+        add_special_tokens=False,  # the template has written them, as it did in training
+        padding=True,
+        padding_side="left",
+        return_tensors="pt",
     ).to(vlm.model.device)
     _check(vlm, inputs["input_ids"], given, config, rows)
     written = vlm.model.generate(**inputs, generation_config=config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
@@ -27,7 +28,6 @@ def answer(
     *,
     task: str | None = None,
     language: str | None = None,
-    max_new_tokens: int = 64,
 ) -> Iterator[tuple[str, str, PictureError | None]]:
     """(name, text, None) for each picture in order, or (name, "", why it cannot be read).
 
@@ -41,15 +41,16 @@ def answer(
     instruction = instructions(task or opened.task, language or opened.language)[0]
     prompt = (user(IMAGE, "\n" + instruction),)
     for start in range(0, len(pictures), BATCH):
-        yield from _answers(opened, prompt, pictures[start : start + BATCH], max_new_tokens)
+        yield from _answers(opened, prompt, pictures[start : start + BATCH])
 
 
 def _answers(
-    opened: Opened, prompt: tuple[Message, ...], pictures: Sequence[Path], max_new_tokens: int
+    opened: Opened, prompt: tuple[Message, ...], pictures: Sequence[Path]
 ) -> Iterator[tuple[str, str, PictureError | None]]:
     seen = [_view(path) for path in pictures]
     views = [[view] for view in seen if isinstance(view, Image.Image)]
-    texts = iter(generate(opened.vlm, [prompt] * len(views), views, max_new_tokens=max_new_tokens))
+    length = opened.max_new_tokens
+    texts = iter(generate(opened.vlm, [prompt] * len(views), views, max_new_tokens=length))
     for path, view in zip(pictures, seen, strict=True):
         if isinstance(view, PictureError):
             yield str(path), "", view
@@ -72,6 +73,7 @@ def answer_best(
         RecipeError: no instruction is written for this task, or `best` lacks something.
     """
     opened = open_model(place)
+    best = replace(best, max_new_tokens=opened.max_new_tokens)
     instruction = instructions(task or opened.task, language or opened.language)[0]
     for path in pictures:
         view = _view(path)

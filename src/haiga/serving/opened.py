@@ -6,6 +6,7 @@ import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from haiga import store
 from haiga.errors import ModelError
@@ -30,11 +31,13 @@ class Opened:
     language: str = "en"
     control: bool = False
     """It was trained without pictures."""
+    max_new_tokens: int = 64
+    """How long an answer may be: as its run evaluates it."""
 
 
-def mark(folder: Path, task: str, language: str, *, control: bool = False) -> None:
-    """Write beside a model what it was trained for."""
-    said = {"task": task, "language": language, "control": control}
+def mark(folder: Path, task: str, language: str, **more: bool | int) -> None:
+    """Write beside a model what it was trained for; `more` are further fields of `Opened`."""
+    said = {"task": task, "language": language, **more}
     store.write_atomically(folder / MARK, (json.dumps(said) + "\n").encode())
 
 
@@ -49,7 +52,7 @@ def open_model(place: Path) -> Opened:
     folder = model_folder(place)
     vlm = load_stage(folder)
     vlm.model.to(device())
-    return Opened(vlm, **_said(folder))
+    return Opened(vlm, **{**_length(folder), **_said(folder)})
 
 
 def export(place: Path, folder: Path) -> None:
@@ -62,8 +65,10 @@ def export(place: Path, folder: Path) -> None:
         StoreError: `folder` is not empty.
     """
     opened = open_model(place)
-    export_checkpoint(opened.vlm, folder)
-    mark(folder, opened.task, opened.language, control=opened.control)
+    length = opened.max_new_tokens
+    export_checkpoint(opened.vlm, folder, max_new_tokens=length)
+    more = {"control": opened.control, "max_new_tokens": length}
+    mark(folder, opened.task, opened.language, **more)
     card = _card(model_folder(place))
     if card is not None:
         store.write_atomically(folder / "README.md", card)
@@ -100,12 +105,23 @@ def model_folder(place: Path) -> Path:
 
 def _stages(place: Path) -> list[Path]:
     """The stages of a run, in the order of its recipe."""
-    recipe = place / "recipe.toml"
-    if not recipe.is_file():
-        return []
-    with readable(recipe):
-        names = tomllib.loads(recipe.read_text(encoding="utf-8")).get("stage", {})
-    return [place / "stages" / name for name in names]
+    return [place / "stages" / name for name in _recipe(place).get("stage", {})]
+
+
+def _length(folder: Path) -> dict[str, int]:
+    """How long answers may be, by the recipe of the run where `folder` is a stage's model."""
+    stages = folder.resolve().parent.parent
+    evaluate = _recipe(stages.parent).get("evaluate", {}) if stages.name == "stages" else {}
+    return {key: evaluate[key] for key in ("max_new_tokens",) if key in evaluate}
+
+
+def _recipe(run: Path) -> dict[str, Any]:
+    """The recipe that a run's folder keeps; nothing where it keeps none."""
+    path = run / "recipe.toml"
+    if not path.is_file():
+        return {}
+    with readable(path):
+        return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def _said(folder: Path) -> dict:
