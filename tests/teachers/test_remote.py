@@ -258,6 +258,17 @@ def test_pictures_are_counted_as_the_provider_counts_them(size, claude_tokens, g
     assert other.tokens_in(request) == claude_tokens
 
 
+def test_a_telephones_picture_is_counted_and_shown():
+    pillow_heif = pytest.importorskip("pillow_heif")
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.new("RGB", (280, 140), "teal")).save(buffer)
+    with served(chat("a poem")) as provider:
+        asked = teacher("openai_compatible", provider.url, model="qwen")
+        request = question(pictures=(buffer.getvalue(),))
+        assert asked.tokens_in(request) == 10 * 5
+        assert asked.ask(request).text == "a poem"
+
+
 def test_a_large_picture_is_counted_as_it_is_shown():
     request = question(pictures=(picture(1792, 1792), picture(28, 29)))
     assert teacher("anthropic", "").tokens_in(request) == 1024 + 2

@@ -61,6 +61,17 @@ def open_picture(source: bytes | Path, *, name: str = "") -> Image.Image:
     return _decoded(_bytes(source, called), called, lambda picture: _plain(_upright(picture)))
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height as they stand in the picture's header; nothing is decoded or turned upright.
+
+    Raises:
+        PictureError: empty, not a picture, or too large.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _header(_bytes(data, "The picture"), "The picture").size
+
+
 def look_closely(data: bytes, side: int) -> Look:
     """The picture's pixels and what `open_picture` takes away: its kind, other frames, holes.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import warnings
 from io import BytesIO
 from typing import Final
 
 from PIL import Image
 
 from haiga.errors import PictureError, TeacherError
-from haiga.models.pictures import FORMATS, open_picture
+from haiga.models.pictures import open_picture, size_of
 
 MEDIA_TYPE: Final = "image/jpeg"
 QUALITY: Final = 92
@@ -50,14 +49,7 @@ def sizes(pictures: tuple[bytes, ...], side: int) -> list[tuple[int, int]]:
     Raises:
         TeacherError: one is not a picture.
     """
-    found = []
-    for data in pictures:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                found.append(fitted(Image.open(BytesIO(data), formats=FORMATS).size, side))
-        except Exception as error:  # Pillow's readers raise nearly anything on broken bytes
-            raise TeacherError(
-                f"A picture cannot be shown to the teacher: it begins with {data[:12]!r}."
-            ) from error
-    return found
+    try:
+        return [fitted(size_of(data), side) for data in pictures]
+    except PictureError as error:
+        raise TeacherError(f"A picture cannot be shown to the teacher. {error}") from error
