@@ -5,7 +5,9 @@ import torch
 from accelerate import Accelerator
 from transformers import CLIPConfig, CLIPModel, SiglipConfig, SiglipModel
 
+import tiny
 from haiga.objectives import OBJECTIVES
+from haiga.records import IMAGE, Answer, Group, Picture, assistant, user
 from haiga.training import pairs
 from haiga.training.forward import Forward, columns_for
 from haiga.training.gradients import accumulate
@@ -48,6 +50,21 @@ def batch(rows, length=6) -> pairs.PairBatch:
     captions = torch.randint(3, 30, (8, 4), generator=generator).tolist()
     made = [pairs.Pair(f"row-{i}", f"picture-{i}", (*captions[i], 31)) for i in rows]
     return pairs.collate(made, pictures[list(rows)], pad_id=1, length=length)
+
+
+def test_captions_that_are_cut_are_counted():
+    texts = ["a crane", "a crane in the snow under the old moon"]
+    answers = tuple(Answer((assistant(text),)) for text in texts)
+    groups = [
+        Group("g", (user(IMAGE),), answers, (Picture("p"),)),
+        Group("two", (user(IMAGE, IMAGE),), answers, (Picture("p"), Picture("q"))),
+    ]
+    tokenizer = tiny.tiny_tokenizer()
+    made, cut = pairs.of_groups(groups, tokenizer, 12)
+    assert cut == 1
+    assert [pair.id for pair in made] == ["g/0", "g/1"]
+    assert [tokenizer.decode(pair.tokens) for pair in made] == [texts[0], texts[1][:15]]
+    assert made[0].siblings == (made[1].tokens,)
 
 
 @pytest.mark.parametrize(("name", "model"), [("siglip", siglip), ("clip", clip)])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import xxhash
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from haiga.records import Group
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,27 @@ class Pair:
     tokens: tuple[int, ...]
     siblings: tuple[tuple[int, ...], ...] = ()
     """The picture's other captions."""
+
+
+def of_groups(groups: Sequence[Group], tokenizer: Any, length: int) -> tuple[list[Pair], int]:
+    """Every answer about a single picture as its caption, at most `length` tokens; how many were
+    longer, of which the end is lost."""
+    made: list[Pair] = []
+    cut = 0
+    for group in groups:
+        if len(group.pictures) != 1:
+            continue
+        texts = []
+        for answer in group.answers:
+            tokens = tokenizer(answer.text).input_ids
+            if len(tokens) > length:
+                cut += 1
+                tokens = tokenizer(answer.text, truncation=True, max_length=length).input_ids
+            texts.append(tuple(tokens))
+        for at, own in enumerate(texts):
+            others = tuple(texts[:at] + texts[at + 1 :])
+            made.append(Pair(f"{group.id}/{at}", group.pictures[0].id, own, others))
+    return made, cut
 
 
 def collate(

@@ -18,7 +18,7 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from haiga.batches.features import Features, cache_key
 from haiga.batches.groups import GroupBatch, collate
 from haiga.batches.render import Rendered, fit_length, render
-from haiga.errors import GuardError
+from haiga.errors import DataError, GuardError
 from haiga.events import Sink
 from haiga.models import adapters, attention
 from haiga.models.assemble import Vlm
@@ -159,8 +159,11 @@ def tower(material: Material) -> Job:
     processor = load_image_processor(material.start)
     model = AutoModel.from_pretrained(material.start, dtype=torch.float32)
     length = model.config.text_config.max_position_embeddings
-    train = _pairs(material.train, tokenizer, length)
-    held = _pairs(material.validation, tokenizer, length)
+    train, cut = pairs.of_groups(material.train, tokenizer, length)
+    held, _ = pairs.of_groups(material.validation, tokenizer, length)
+    if cut:
+        text = f"{cut} of {len(train)} captions are cut to the {length} tokens that the tower reads"
+        material.emit({"kind": "note", "text": f"{text}."})
     see = _pixels(processor, material, [pair.picture for pair in (*train, *held)])
 
     def collate_pairs(rows: Sequence[pairs.Pair], step: int) -> pairs.PairBatch:
@@ -181,24 +184,21 @@ PARTS: dict[str, Callable[[Material], Job]] = {"vlm": vlm, "language": language,
 def rendered(
     groups: Sequence[Group], tokenizer: Any, picture_tokens: int, stage: Stage
 ) -> tuple[list[Rendered], dict[str, str]]:
-    """The groups as token ids, and {row id: why it does not take part} of those that are left."""
-    chosen = (render(tokenizer, limited(group, stage.answers), picture_tokens) for group in groups)
-    return fit_length(chosen, stage.max_tokens, stage.overflow)
+    """The groups as token ids, and {row id: why it does not take part} of those that are left.
 
-
-def _pairs(groups: Sequence[Group], tokenizer: Any, length: int) -> list[pairs.Pair]:
-    made = []
+    Raises:
+        DataError: not one can be rendered, so that the fault is hardly in each of them.
+    """
+    made, faults = [], {}
     for group in groups:
-        if len(group.pictures) != 1:
-            continue
-        texts = [
-            tuple(tokenizer(answer.text, truncation=True, max_length=length).input_ids)
-            for answer in group.answers
-        ]
-        for at, tokens in enumerate(texts):
-            others = tuple(texts[:at] + texts[at + 1 :])
-            made.append(pairs.Pair(f"{group.id}/{at}", group.pictures[0].id, tokens, others))
-    return made
+        try:
+            made.append(render(tokenizer, limited(group, stage.answers), picture_tokens))
+        except DataError as error:
+            faults[group.id] = str(error)
+    if faults and not made:
+        raise DataError(next(iter(faults.values())))
+    kept, long = fit_length(made, stage.max_tokens, stage.overflow)
+    return kept, {**faults, **long}
 
 
 def with_pictures(

@@ -97,6 +97,13 @@ def _rows(name: str, material: Material, job: Job) -> None:
     stage = material.stage
     for row, reason in job.dropped.items():
         material.emit({"kind": "dropped", "row": row, "reason": reason})
+    if job.dropped:
+        row, reason = next(iter(job.dropped.items()))
+        text = (
+            f"{len(job.dropped)} rows or answers do not take part, each named in events.jsonl; "
+            f"the first, {row}: {reason}"
+        )
+        material.emit({"kind": "note", "text": text})
     if not job.train:
         raise DataError(
             f"stage.{name}: no group of the tasks {', '.join(stage.tasks)} is left to train on "
