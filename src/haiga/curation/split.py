@@ -43,13 +43,7 @@ def split(clusters: Sequence[str], sizes: Mapping[str, int], seed: int) -> list[
     members: dict[str, int] = dict.fromkeys(names, 0)
     for cluster in clusters:
         members[cluster] += 1
-    wanted = sum(sizes.values())
-    if wanted >= len(clusters):
-        raise DataError(
-            f"The split asks for {wanted} rows ({_list(sizes)}), and only {len(clusters)} rows "
-            "came through curation: nothing would be left to train on. Gather more pictures, or "
-            "ask for less under [split]."
-        )
+    require_rows(len(clusters), sizes)
     where: dict[str, str] = {}
     left = dict(sizes)
     for at in np.random.default_rng(seed).permutation(len(names)):
@@ -65,6 +59,24 @@ def split(clusters: Sequence[str], sizes: Mapping[str, int], seed: int) -> list[
             "near-duplicates that is left is larger than that. Ask for other sizes under [split]."
         )
     return [where.get(cluster, "train") for cluster in clusters]
+
+
+def require_rows(rows: int, sizes: Mapping[str, int]) -> None:
+    """That so many rows can be split and some be left, whatever their clusters.
+
+    Raises:
+        DataError: nothing would be left to train on; says which sizes would fit.
+    """
+    if sum(sizes.values()) < rows:
+        return
+    fitting = {name: min(count, max(2, rows // 10)) for name, count in sizes.items()}
+    fits = sum(fitting.values()) < rows
+    less = "".join(f" --set split.{name}={count}" for name, count in fitting.items())
+    raise DataError(
+        f"The split asks for {sum(sizes.values())} rows ({_list(sizes)}), and only {rows} rows "
+        "came through curation: nothing would be left to train on. Gather more pictures"
+        + (f", or ask for less:{less}." if fits else ".")
+    )
 
 
 def _list(sizes: Mapping[str, int]) -> str:

@@ -11,6 +11,7 @@ from haiga.curation import run as curation
 from haiga.curation.engines import ENGINES
 from haiga.curation.filtering import Rules, filter_rows
 from haiga.curation.safety import safe
+from haiga.curation.split import require_rows
 from haiga.errors import DataError, RecipeError
 from haiga.pipeline import balancing, gathering, gating, likeness, ranking, safeguarding, tables
 from haiga.pipeline.run import Run
@@ -99,15 +100,27 @@ def curate(run: Run) -> None:
 
 
 def _require_rows(run: Run) -> None:
-    """Raises DataError where 01_filtered has dropped every row, since nothing could follow."""
+    """That 01_filtered has left enough to go on with, before a teacher is paid for it.
+
+    Raises:
+        DataError: every row was dropped, or as many as the split holds out are left.
+    """
     made = run.data("01_filtered").manifest()
-    if made is not None and made.counts["in"] and not made.counts["kept"]:
+    if made is None:
+        return
+    if made.counts["in"] and not made.counts["kept"]:
         why = ", ".join(f"{reason} {count}" for reason, count in made.reasons.items())
         raise DataError(
             f"Of {made.counts['in']} rows none is left: {why}. Each is in "
             "data/01_filtered/dropped.parquet with what was measured; change the rules under "
             "[curate], or the source."
         )
+    require_rows(made.counts["kept"], _sizes(run))
+
+
+def _sizes(run: Run) -> dict[str, int]:
+    """How many rows are kept apart, by split."""
+    return {"held_out": run.recipe.split.held_out, "validation": run.recipe.split.validation}
 
 
 def finish(run: Run) -> None:
@@ -129,7 +142,7 @@ def finish(run: Run) -> None:
     )
     split = recipe.split
     seed = recipe.seed if split.seed is None else split.seed
-    sizes = {"held_out": split.held_out, "validation": split.validation}
+    sizes = _sizes(run)
     curation.finalise(
         checked,
         run.data("04_final"),
