@@ -12,6 +12,11 @@ def test_linearised_worked_by_hand():
     assert linearised([Part(1, 1), None, Part(0, 3)]) == [0.625, -0.125]
 
 
+def test_an_item_without_a_say_does_not_move_the_ratio():
+    """Denominators of 2 and 0 are 1 on average, and are no yes or no."""
+    assert linearised([Part(1, 2), Part(0, 0)]) == [0.5, 0.5]
+
+
 @given(
     st.lists(st.integers(1, 5).flatmap(lambda d: st.tuples(st.integers(0, d), st.just(d))),
              min_size=1, max_size=30)

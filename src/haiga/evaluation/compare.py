@@ -130,10 +130,10 @@ def linearised(parts: Parts) -> list[float]:
     Worked: N/D of 1/1 and 0/3 have R = 1/4 and mean(D) = 2: values 0.625 and -0.125, mean 1/4.
     """
     kept = [part for part in parts if part is not None]
-    total = sum(part.denominator for part in kept)
-    if total == len(kept):
-        # Every denominator is 1: exactly zeros and ones, which the exact tests recognise.
+    if all(part.denominator == 1 for part in kept):
+        # Exactly zeros and ones, which the exact tests recognise.
         return [float(part.numerator) for part in kept]
+    total = sum(part.denominator for part in kept)
     ratio = sum(part.numerator for part in kept) / total
     scale = len(kept) / total
     return [ratio + (part.numerator - ratio * part.denominator) * scale for part in kept]
