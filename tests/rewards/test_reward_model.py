@@ -98,6 +98,15 @@ def test_features_that_a_run_keeps_are_not_made_again(judge, tmp_path, monkeypat
     assert sum(encoded) == 1
 
 
+def test_not_all_pictures_of_a_long_training_stay_in_memory(judge, monkeypatch):
+    monkeypatch.setattr(models, "REMEMBERED", 1)
+    given = [seeing("a boat", picture) for picture in ("p0", "p1", "p2")]
+    first = values(given[:2], judge)
+    assert values(given, judge)[:2] == pytest.approx(first, abs=1e-6)
+    values(given[:1], judge)
+    assert set(models.opened(judge).seen) == {"p0"}
+
+
 def test_a_picture_is_encoded_once_and_a_prompt_is_read_once(judge, monkeypatch):
     rows = []
     plain = branches.hidden_states

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 GROUPS: Final = 16
 """Prompts that are read together, each with all its samples."""
+REMEMBERED: Final = 1024
+"""Pictures whose features stay in memory from one call to the next, half a megabyte each."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,11 @@ def answer_scores(
 
 
 def _recall(judge: Judge, samples: Sequence[Sample], folder: str | None) -> None:
-    """Read the features of the samples' pictures that are known on disk."""
+    """Read the features of the samples' pictures that are known on disk; forget old ones."""
     from haiga.batches.features import Features
 
+    if len(judge.seen) > REMEMBERED:
+        judge.seen.clear()
     shown = {picture.id for sample in samples for picture in sample.group.pictures}
     if folder is None or shown <= judge.seen.keys():
         return

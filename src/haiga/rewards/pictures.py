@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from haiga.errors import HaigaError
 from haiga.rewards.base import Sample
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     Encode: TypeAlias = Callable[[list[Image.Image]], Iterable[Tensor]]
+
+OPENED: Final = 16
+"""Pictures that are decoded at once: one of a telephone's has 36 MB."""
 
 
 def look(samples: Sequence[Sample], seen: dict[str, Tensor], encode: Encode) -> dict[str, str]:
@@ -25,15 +28,17 @@ def look(samples: Sequence[Sample], seen: dict[str, Tensor], encode: Encode) -> 
     holders = {
         picture.id: sample.pictures for sample in samples for picture in sample.group.pictures
     }
-    views, faults = {}, {}
-    for id in sorted(holders.keys() - seen.keys()):
-        try:
-            views[id] = open_picture(holders[id][id], name=f"Picture {id}")
-        except HaigaError as error:
-            faults[id] = str(error)
-        except KeyError:
-            faults[id] = f"Picture {id} is not at hand."
-    seen |= zip(views, encode(list(views.values())), strict=True)
+    new, faults = sorted(holders.keys() - seen.keys()), {}
+    for start in range(0, len(new), OPENED):
+        views = {}
+        for id in new[start : start + OPENED]:
+            try:
+                views[id] = open_picture(holders[id][id], name=f"Picture {id}")
+            except HaigaError as error:
+                faults[id] = str(error)
+            except KeyError:
+                faults[id] = f"Picture {id} is not at hand."
+        seen |= zip(views, encode(list(views.values())), strict=True)
     return faults
 
 
