@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from haiga.records import Answer, Message
 
@@ -35,9 +35,3 @@ class Found:
     fault: str = ""
     """Why it cannot be used: it is set aside under this reason and counted. The details that tell
     one such thing from another belong in `id` and `meta`, so that reasons can be counted."""
-
-
-class Source(Protocol):
-    """Finds things, in an order that is always the same; `skip` are already at home."""
-
-    def __call__(self, seed: int, language: str, skip: int, /) -> Iterator[Found]: ...

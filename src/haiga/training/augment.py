@@ -80,9 +80,3 @@ def vary(
     if rng.random() < crops.flip:
         view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return view
-
-
-def vary_array(pixels: np.ndarray, crops: Crops, *, seed: int, step: int, name: str) -> np.ndarray:
-    """The same for pixels: uint8 [H, W, 3] in and out."""
-    view = vary(Image.fromarray(pixels), crops, seed=seed, step=step, name=name)
-    return np.asarray(view)
