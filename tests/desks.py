@@ -21,6 +21,8 @@ from providers import Reply
 EXPIRED = Reply(b"", 0)
 """As the answer of a script: the question was not reached within a day."""
 CANCELED = Reply(b"", 1)
+PAGE = 2
+"""Batches on a page of OpenAI's list."""
 
 
 @dataclass
@@ -33,6 +35,8 @@ class Batch:
     polls: int = 0
     replies: list[tuple[str, Reply]] = field(default_factory=list)
     """(custom id, reply), once it has ended; in another order than asked."""
+    refused: str = ""
+    """Why it fails its validation."""
 
 
 @dataclass
@@ -49,7 +53,9 @@ class Desk:
     cuts: int = 0
     """How many times a file of results breaks off in its middle."""
     refused: str = ""
-    """OpenAI's: why a batch fails its validation."""
+    """OpenAI's: why every batch fails its validation."""
+    room: int = 1000
+    """OpenAI's: batches under way beside which another fails its validation."""
     taken: Callable[[int], None] = lambda number: None
     """Called when the n-th batch is taken and nothing has been said yet."""
     url: str = ""
@@ -66,6 +72,8 @@ class Desk:
         assert len(set(ids)) == len(ids)
         assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", id_) for id_ in ids)
         batch = Batch(f"batch_{len(self.batches):03d}", asked, metadata)
+        under_way = sum(not each.replies and not each.refused for each in self.batches.values())
+        batch.refused = self.refused or ("too much is enqueued" if under_way >= self.room else "")
         self.batches[batch.id] = batch
         return batch
 
@@ -73,7 +81,7 @@ class Desk:
         """A batch, which ends after so many polls."""
         batch = self.batches[id_]
         batch.polls += 1
-        if batch.polls > self.polls and not batch.replies and not self.refused:
+        if batch.polls > self.polls and not batch.replies and not batch.refused:
             for each in batch.asked:
                 body = each.get("params") or each["body"]
                 batch.replies.append((each["custom_id"], self.script(self.answered, body)))
@@ -128,15 +136,15 @@ def openai_batch(desk: Desk, batch: Batch) -> dict[str, Any]:
         lines = (json.dumps(openai_result(*each)) for each in replies)
         desk.files[name] = "\n".join(lines).encode()
     status = "completed" if batch.replies else "in_progress"
-    error = {"code": "token_limit_exceeded", "message": desk.refused, "line": None, "param": None}
+    error = {"code": "token_limit_exceeded", "message": batch.refused, "line": None, "param": None}
     return {
         "id": batch.id,
         "object": "batch",
         "endpoint": "/v1/chat/completions",
-        "errors": {"object": "list", "data": [error]} if desk.refused else None,
+        "errors": {"object": "list", "data": [error]} if batch.refused else None,
         "input_file_id": "file_in",
         "completion_window": "24h",
-        "status": "failed" if desk.refused else status,
+        "status": "failed" if batch.refused else status,
         "output_file_id": f"out_{batch.id}" if good else None,
         "error_file_id": f"err_{batch.id}" if bad else None,
         "created_at": 4070908800,
@@ -197,7 +205,11 @@ def _handler(desk: Desk) -> type[BaseHTTPRequestHandler]:
                 self._json({"data": made, "has_more": False, "first_id": None, "last_id": None})
             elif path == "/v1/batches":
                 made = [openai_batch(desk, each) for each in reversed(desk.batches.values())]
-                self._json({"object": "list", "data": made, "has_more": False})
+                after = re.search("after=(\\w+)", self.path)
+                first = [each["id"] for each in made].index(after[1]) + 1 if after else 0
+                shown = made[first : first + PAGE]
+                more = first + PAGE < len(made)
+                self._json({"object": "list", "data": shown, "has_more": more})
             elif last == "results":
                 replies = desk.batches[path.split("/")[-2]].replies
                 self._lines([json.dumps(message_result(*each)) for each in replies])

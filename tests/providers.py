@@ -79,7 +79,7 @@ def chat(text: str | None, stop: str = "stop", refusal: str | None = None) -> Re
             "prompt_tokens": 1000,
             "completion_tokens": 30,
             "total_tokens": 1030,
-            "prompt_tokens_details": {"cached_tokens": 200},
+            "prompt_tokens_details": {"cached_tokens": 200, "cache_write_tokens": 700},
         },
     }
     return Reply(json.dumps(answer).encode())

@@ -98,7 +98,9 @@ def test_every_question_has_its_own_answer_and_costs_half(home, name, script):
         again = opened(component(desk.url, name, batch=3), home, asked)
         assert [again.ask(q).text for q in asked] == [teacher.ask(q).text for q in asked]
         assert len(desk.requests) == count
-    cost = {"anthropic": PRICED, "openai_compatible": (800 * 0.1 + 200 * 0.01 + 30 * 0.5) / 2e6}
+    # 100 tokens anew, 200 read before, 700 kept for the next time, 30 out.
+    chatted = 100 * 0.1 + 200 * 0.01 + 700 * 0.125 + 30 * 0.5
+    cost = {"anthropic": PRICED, "openai_compatible": chatted / 2e6}
     assert [bill["dollars"] for bill in home.bills] == pytest.approx([cost[name]] * 7)
     assert {(bill["row"], bill["task"]) for bill in home.bills} == {(q.row, "haiku") for q in asked}
     assert "handed in" in home.said[0]
@@ -167,6 +169,26 @@ def test_a_batch_that_is_refused_as_a_whole_is_named(home):
     with pytest.raises(TeacherError, match="the batch was refused: Enqueued token limit reached"):
         teacher.ask(questions(1)[0])
     assert home.bills == []
+
+
+def test_what_is_too_much_beside_what_is_under_way_is_handed_in_again_after_it(home):
+    asked = questions(8)
+    with open_desk(_chat, room=1) as desk:
+        teacher = opened(component(desk.url, "openai_compatible", batch=2), home, asked)
+        refused = [bool(batch.refused) for batch in desk.batches.values()]
+    # Four packs of two, of which one a round is taken: more rounds than a question has tries.
+    assert refused == [False, True, True, True, False, True, True, False, True, False]
+    assert [teacher.ask(q).text[-2] for q in asked] == list("01234567")
+    assert len(home.bills) == 8
+
+
+@pytest.mark.parametrize(
+    ("kind", "rounds"), [("overloaded_error", 3), ("authentication_error", 1), ("billing_error", 1)]
+)
+def test_what_would_be_the_same_another_time_is_not_asked_again(home, kind, rounds):
+    with open_desk(lambda n, body: fault(400, kind, "no")) as desk:
+        opened(component(desk.url), home, questions(1))
+        assert len(desk.batches) == rounds
 
 
 @BOTH
@@ -338,7 +360,7 @@ def test_openais_sdk_hands_in_the_same_and_reads_the_same():
         ours = TEACHERS["openai_compatible"](model="gpt-6-luna", base_url=url).desk
         lines = [ours.line(f"q{n}", each) for n, each in enumerate(questions(2))]
         id_ = ours.send("our-name", lines)
-        assert ours.state(id_) == (True, "")
+        assert ours.state(id_) == (True, "", False)
         results = {each.id: each for each in ours.results(id_)}
         with sdk.OpenAI(base_url=url, max_retries=0) as client:
             data = b"\n".join(lines) + b"\n"
@@ -352,8 +374,11 @@ def test_openais_sdk_hands_in_the_same_and_reads_the_same():
             batch = client.batches.retrieve(id_)
             good = client.files.content(batch.output_file_id).text
             bad = client.files.content(batch.error_file_id).text
-            assert [each.id for each in client.batches.list(limit=100)] == ["batch_001", id_]
-        assert ours.candidates("our-name", 2, 0.0) == ["batch_001", id_]
+            ours.send("of-others", lines)
+            listed = [each.id for each in client.batches.list(limit=100)]
+            assert listed == ["batch_002", "batch_001", id_]
+        assert ours.candidates("our-name", 2, 0.0) == ["batch_001", id_]  # on two pages
+        assert ours.candidates("our-name", 2, 5e9) == ["batch_001"]  # none so old on the next
         assert ours.candidates("another", 2, 0.0) == []
     posted = [
         json.loads(body) for _, path, _, body in desk.requests if path == "/v1/batches" and body

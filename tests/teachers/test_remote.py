@@ -76,7 +76,8 @@ def test_claude_is_asked_as_its_api_wants_it():
 
 def test_a_chat_is_asked_as_servers_want_it():
     with served(chat("old pond")) as provider:
-        local = teacher("openai_compatible", provider.url, temperature=0.5, max_tokens=64)
+        options = {"temperature": 0.5, "reasoning_effort": "none", "max_tokens": 64}
+        local = teacher("openai_compatible", provider.url, **options)
         request = question(pictures=(picture(600, 300),), system="Be brief.", schema=SCHEMA, seed=3)
         response = local.ask(request)
     (asked,), (headers,) = provider.asked, provider.headers
@@ -93,21 +94,42 @@ def test_a_chat_is_asked_as_servers_want_it():
         "model": "gpt-6-luna",
         "max_tokens": 64,
         "temperature": 0.5,
+        "reasoning_effort": "none",
         "seed": 3,
         "response_format": {"type": "json_schema", "json_schema": wanted},
     }
-    assert (response.tokens_in, response.tokens_out, response.tokens_cached) == (1000, 30, 200)
+    assert (response.tokens_in, response.tokens_out) == (1000, 30)
+    assert (response.tokens_cached, response.tokens_written) == (200, 700)
 
 
-def test_openai_itself_takes_the_other_name_for_the_longest_answer(monkeypatch):
+def test_openai_itself_is_asked_in_its_own_words_and_to_keep_nothing(monkeypatch):
     bodies = []
     answer = json.loads(chat("yes").body)
     monkeypatch.setattr(http, "post", lambda url, body, *_: bodies.append(body) or answer)
-    TEACHERS["openai_compatible"](
-        model="gpt-6-luna", base_url="https://api.openai.com/v1", max_tokens=9
-    ).ask(question())
-    assert "max_tokens" not in bodies[0]
-    assert bodies[0]["max_completion_tokens"] == 9
+    openai = {"base_url": "https://api.openai.com/v1", "max_tokens": 9}
+    for model in ("gpt-6-luna", "gpt-5.4"):
+        TEACHERS["openai_compatible"](model=model, **openai).ask(question())
+    new, old = bodies
+    assert "max_tokens" not in new
+    assert new["max_completion_tokens"] == old["max_completion_tokens"] == 9
+    # What it keeps by itself of GPT-5.6 and later costs a quarter more; models before know no such
+    # option.
+    assert new["prompt_cache_options"] == {"mode": "explicit"}
+    assert "prompt_cache_options" not in old
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("<think>A boat?\nYes.</think>\n\nold pond", "old pond"),
+        ("A boat? Yes.</think>old pond", "old pond"),  # opened in the prompt
+        ("<think>A boat, a", ""),
+        ("old <pond>", "old <pond>"),
+    ],
+)
+def test_what_a_server_leaves_of_a_thought_is_not_the_answer(content, said):
+    with served(chat(content)) as provider:
+        assert teacher("openai_compatible", provider.url).ask(question()).text == said
 
 
 def test_a_server_on_this_machine_needs_no_key(monkeypatch):
@@ -136,7 +158,7 @@ def test_a_picture_that_cannot_be_read_is_never_left_out(name, good):
     ("reply", "stop", "says"),
     [
         (claude("", "refusal"), "refusal", "refused to answer"),
-        (claude("old po", "max_tokens", (10, 3)), "length", "cut off after 3 tokens; raise"),
+        (claude("old po", "max_tokens", (10, 3)), "length", "cut off after 3 tokens, its thinking"),
         (claude("old po", "pause_turn"), "pause_turn", "before its end \\('pause_turn'\\)"),
         (claude(""), "end", "answered with nothing"),
         (chat(None, refusal="I cannot."), "refusal", "refused to answer"),

@@ -2,7 +2,9 @@
 
 import re
 import threading
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 
 import pytest
 from hypothesis import given
@@ -13,13 +15,20 @@ from haiga.teachers import Request, Response
 from haiga.teachers.cache import cached, is_cached
 from haiga.teachers.client import Pace, Remote
 from haiga.teachers.meter import Purse, likely_in, metered, most_in
-from haiga.teachers.opened import Books, key_faults, made_of, open_teacher, term_faults
+from haiga.teachers.opened import (
+    Books,
+    key_faults,
+    made_of,
+    open_teacher,
+    term_faults,
+    thought_notes,
+)
 from haiga.teachers.pace import paced
-from haiga.teachers.prices import Price, dollars, price_of
+from haiga.teachers.prices import Price, dollars, dollars_at_most, in_batch, price_of
 from haiga.teachers.retry import LONGEST, retried
 from providers import KEY, claude, fault, served
 
-PRICE = Price(2.0, 10.0, cached=0.2)
+PRICE = Price(2.0, 10.0, cached=0.2, written=2.5)
 
 
 def remote(ask, **fields) -> Remote:
@@ -114,16 +123,16 @@ def test_questions_begin_evenly_apart():
 
 def test_a_call_is_billed_by_its_tokens():
     bills = []
-    response = Response("text", "m-1", 0.0, 1_000_000, 100_000, tokens_cached=500_000)
+    counted = {"tokens_cached": 500_000, "tokens_written": 100_000}
+    response = Response("text", "m-1", 0.0, 1_000_000, 100_000, **counted)
     teacher = metered(remote(lambda request: response), PRICE, bills.append, 0.0)
-    # 500,000 at 2, 500,000 at 0.2 and 100,000 at 10 dollars a million.
-    assert teacher.ask(question(row="r1")).dollars == pytest.approx(1.0 + 0.1 + 1.0)
+    # 400,000 at 2, 500,000 at 0.2, 100,000 at 2.5, and 100,000 at 10 dollars a million.
+    assert teacher.ask(question(row="r1")).dollars == pytest.approx(0.8 + 0.1 + 0.25 + 1.0)
     (bill,) = bills
     assert bill.pop("seconds") >= 0
     assert bill == {
-        "model": "m", "dollars": pytest.approx(2.1), "tokens_in": 1_000_000,
-        "tokens_out": 100_000, "tokens_cached": 500_000, "stop": "end", "row": "r1",
-        "task": "haiku",
+        "model": "m", "dollars": pytest.approx(2.15), "tokens_in": 1_000_000,
+        "tokens_out": 100_000, "stop": "end", "row": "r1", "task": "haiku", **counted,
     }  # fmt: skip
 
 
@@ -131,8 +140,8 @@ def test_a_call_whose_tokens_are_not_told_is_billed_at_its_most():
     bills = []
     teacher = metered(remote(lambda request: Response("text", "m")), PRICE, bills.append, 0.0)
     teacher.ask(question())
-    # 300 of pictures, 8 bytes, 100 around it; 50 out.
-    assert bills[0]["dollars"] == pytest.approx((408 * 2 + 50 * 10) / 1e6)
+    # 300 of pictures, 8 bytes, 100 around it, all kept for the next time; 50 out.
+    assert bills[0]["dollars"] == pytest.approx((408 * 2.5 + 50 * 10) / 1e6)
 
 
 def test_an_error_costs_nothing_and_frees_what_was_held():
@@ -140,8 +149,8 @@ def test_an_error_costs_nothing_and_frees_what_was_held():
         raise TeacherError("no")
 
     bills = []
-    teacher = metered(remote(fails, max_dollars=0.0014), PRICE, bills.append, 0.0)
-    for _ in range(3):  # one call may cost 0.0013 dollars
+    teacher = metered(remote(fails, max_dollars=0.0016), PRICE, bills.append, 0.0)
+    for _ in range(3):  # one call may cost 0.0015 dollars
         with pytest.raises(TeacherError):
             teacher.ask(question())
     assert bills == []
@@ -149,14 +158,14 @@ def test_an_error_costs_nothing_and_frees_what_was_held():
 
 def test_the_budget_stops_before_it_is_passed():
     bills = []
-    asked = remote(answers((100, 50), (100, 50), (100, 50)), max_dollars=0.0028)
+    asked = remote(answers((100, 50), (100, 50), (100, 50)), max_dollars=0.0030)
     teacher = metered(asked, PRICE, bills.append, 0.0)
     for _ in range(2):
         teacher.ask(question())
     assert sum(bill["dollars"] for bill in bills) == pytest.approx(0.0014)
-    teacher.ask(question())  # 0.0014 + 0.001316 at most
+    teacher.ask(question())  # 0.0014 + 0.00152 at most
     with pytest.raises(
-        BudgetError, match=r"may cost \$0\.0013; \$0\.0021 of max_dollars = 0\.0028"
+        BudgetError, match=r"may cost \$0\.0015; \$0\.0021 of max_dollars = 0\.003 "
     ):
         teacher.ask(question())
     assert len(bills) == 3
@@ -197,7 +206,7 @@ def test_calls_in_flight_are_waited_for_before_money_is_called_short():
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(teacher.ask, question())
         began.wait(10)
-        second = pool.submit(teacher.ask, question())  # held: 0.0013; with this 0.0026
+        second = pool.submit(teacher.ask, question())  # held: 0.0015; with this 0.0030
         assert not second.done()
         go_on.set()
         assert first.result(10).text == second.result(10).text == "text"
@@ -245,9 +254,11 @@ def test_an_error_is_not_kept(tmp_path):
 
 
 def test_prices_are_data_that_a_recipe_may_replace():
-    assert price_of("claude-sonnet-5-5", {}) == Price(2.0, 10.0, 0.1)
-    assert price_of("claude-sonnet-5-5-20261015", {}) == Price(2.0, 10.0, 0.1)
-    assert price_of("gpt-6-sol-2026-09-30", {}) == Price(2.0, 10.0, 0.2)
+    assert price_of("claude-sonnet-5-5", {}) == Price(2.0, 10.0, 0.1, 2.5)
+    assert price_of("claude-sonnet-5-5-20261015", {}) == Price(2.0, 10.0, 0.1, 2.5)
+    assert price_of("gpt-6-sol-2026-09-30", {}) == Price(2.0, 10.0, 0.2, 2.5)
+    assert in_batch(price_of("gpt-6-sol", {})) == Price(1.0, 5.0, 0.1, 1.25)
+    assert in_batch(Price(2.0, 10.0)) == Price(1.0, 5.0)
     assert price_of("gpt-6-sol-mini", {}) is None
     own = {"claude-sonnet-5-5": (1.0, 3.0)}
     assert price_of("claude-sonnet-5-5-20261015", own) == Price(1.0, 3.0)
@@ -255,7 +266,27 @@ def test_prices_are_data_that_a_recipe_may_replace():
     assert dollars(price_of("claude-haiku-5-5", {}), 200 * 2004, 200 * 500) == pytest.approx(
         0.09, abs=0.001
     )
-    assert dollars(None, 1000, 1000) == 0.0
+    assert dollars(None, 1000, 1000) == dollars_at_most(None, 1000, 1000) == 0.0
+
+
+@given(
+    st.builds(Price, *[st.floats(0, 50)] * 2, *[st.none() | st.floats(0, 50)] * 2),
+    st.lists(st.integers(0, 10**6), min_size=4, max_size=4),
+)
+def test_nothing_costs_more_than_it_can(price, tokens):
+    fresh, out, again, kept = tokens
+    paid = dollars(price, fresh + again + kept, out, cached=again, written=kept)
+    most = dollars_at_most(price, fresh + again + kept, out)
+    dearer_again = price.cached is not None and price.cached > max(price.input, price.written or 0)
+    assert paid <= most * (1 + 1e-9) or dearer_again
+
+
+def test_every_price_is_one_that_a_provider_could_ask():
+    listed = tomllib.loads((resources.files("haiga.teachers") / "prices.toml").read_text("utf-8"))
+    for name, each in listed["models"].items():
+        assert 0 < each["cached"] < each["input"] < each["written"] < each["output"], name
+        # Both providers ask a quarter more for what they keep.
+        assert each["written"] == pytest.approx(1.25 * each["input"]), name
 
 
 def test_what_is_likely_is_less_than_what_is_possible():
@@ -327,6 +358,29 @@ def test_how_it_is_reached_makes_no_other_answer():
     assert one == other
     assert one["side"] == 896
     assert made_of(_component("http://a", effort="low")) != one
+
+
+def test_an_option_that_came_later_changes_no_older_answer():
+    old = {"name": "openai_compatible", "model": "m", "base_url": "http://a/v1"}
+    assert "reasoning_effort" not in made_of(old)
+    assert made_of({**old, "reasoning_effort": "low"})["reasoning_effort"] == "low"
+
+
+@pytest.mark.parametrize(
+    ("said", "local", "notes"),
+    [
+        ({}, False, 1),
+        ({"effort": "low"}, False, 0),
+        ({"max_tokens": 4096}, False, 0),
+        ({}, True, 0),
+    ],
+)
+def test_what_a_model_thinks_is_spoken_of_before_it_is_paid(said, local, notes):
+    component = _component("http://a", **said)
+    teacher = remote(None, local=local, max_tokens=said.get("max_tokens", 1024))
+    found = list(thought_notes(teacher, component))
+    assert len(found) == notes
+    assert all("effort is not said" in note and "max_tokens = 1024" in note for note in found)
 
 
 def test_nobody_is_asked_without_a_key(tmp_path, monkeypatch):

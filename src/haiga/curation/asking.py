@@ -38,16 +38,13 @@ def ask(
     pictures: Mapping[str, bytes],
     *,
     answers: Mapping[str, int],
-    before: Mapping[str, int] | None = None,
 ) -> Generator[Answered, None, None]:
     """What a teacher answers about each row, in the order of the rows.
-
-    `before` says how often a task was asked already: the next answers are others than those.
 
     As many questions are in flight as the teacher takes at once. Whoever stops listening closes
     the iterator: questions that have not begun are then not asked.
     """
-    asked = (each for row in rows for each in requests(row, pictures, answers, before))
+    asked = (each for row in rows for each in requests(row, pictures, answers))
     outcomes = in_order(teacher, (partial(_outcome, teacher, request) for request in asked))
     try:
         for _ in rows:
@@ -72,7 +69,10 @@ def requests(
     answers: Mapping[str, int],
     before: Mapping[str, int] | None = None,
 ) -> Iterator[Request]:
-    """A row's questions: of each task as many as `answers` says, told apart by their seeds."""
+    """A row's questions: of each task as many as `answers` says, told apart by their seeds.
+
+    `before` says how often a task was asked already: the next answers are others than those.
+    """
     meta = json.loads(row["meta"])
     data = tuple(pictures[id_] for id_ in row["pictures"])
     language = row["language"]
@@ -84,6 +84,29 @@ def requests(
         first = before.get(task, 0) if before else 0
         for seed in range(first, first + calls):
             yield Request(task, words, language, data, seed, meta, system=how, row=row["id"])
+
+
+class Again(NamedTuple):
+    """A text about a row that is wanted in the place of another."""
+
+    row: Mapping[str, Any]
+    task: str
+    before: int
+    """How many answers of the task were asked for about the row before."""
+
+
+def once_more(
+    teacher: Teacher, wanted: Again, pictures: Mapping[str, bytes]
+) -> tuple[str, str | None]:
+    """One more answer: its text and None, or "" and why it failed."""
+    return _outcome(teacher, again(wanted, pictures))
+
+
+def again(wanted: Again, pictures: Mapping[str, bytes]) -> Request:
+    """The question for one more answer."""
+    before = {wanted.task: wanted.before}
+    (request,) = requests(wanted.row, pictures, {wanted.task: 1}, before)
+    return request
 
 
 def in_order(teacher: Teacher, jobs: Iterable[Callable[[], T]]) -> Generator[T, None, None]:

@@ -45,9 +45,9 @@ class Gate:
     languages: Sequence[str]
     """Those that texts are told apart by, beside the one that their row says; none where one
     encoder reads all."""
-    again: Callable[[Sequence[Row], str], Iterator[Text | None]] | None
-    """(rows, task) -> for each row another text of that task, or None where none came that the
-    rules let stand. None where nobody writes again."""
+    again: Callable[[Sequence[tuple[Row, str]]], Iterator[Text | None]] | None
+    """(row and task of each text) -> for each another text, or None where none came that the rules
+    let stand. None where nobody writes again."""
     decisions: Mapping[str, Decision]
     folder: Path
     """Where the list for review lies: pictures are named as seen from there."""
@@ -227,27 +227,27 @@ def _why(score: float | None, bounds: Bounds) -> str:
 
 
 def _write_again(gate: Gate, pairs: Pairs, gates: Mapping[str, Bounds], judged: Judged) -> None:
-    """Each text between the gates once more; a new one that enters takes its place."""
+    """Each text between the gates once more; a new one that enters takes its place.
+
+    All are asked for together, so that a teacher can be asked in batches; their rows are in memory.
+    """
     assert gate.again is not None, "asked for where somebody writes"
-    between = {key for key, each in judged.seen.items() if _is_between(each, gates)}
-    for batch in _batches(pairs()):
-        for task in gate.tasks:
-            rows = [
-                (row, key)
-                for row, texts in batch
-                for text in texts
-                if (key := Key(row["id"], text["task"], text["text"])) in between
-                and text["task"] == task
-            ]
-            new = gate.again([row for row, _ in rows], task)
-            for (row, key), text in zip(rows, new, strict=True):
-                if text is None:
-                    continue
-                language = _language(row, text, gate.languages)
-                (seen,) = _scored(gate.encoder(language), language, [(row, text)], {})
-                if _why(seen.score, gates.get(language, (None, None))) == "":
-                    instead = {**text, "similarity": seen.score, "tower": seen.stamp}
-                    judged.seen[key] = replace(judged.seen[key], why=AGAIN, instead=instead)
+    asked = [
+        (row, key)
+        for row, texts in pairs()
+        for text in texts
+        if (key := Key(row["id"], text["task"], text["text"])) in judged.seen
+        and _is_between(judged.seen[key], gates)
+    ]
+    new = gate.again([(row, key.task) for row, key in asked])
+    for (row, key), text in zip(asked, new, strict=True):
+        if text is None:
+            continue
+        language = _language(row, text, gate.languages)
+        (seen,) = _scored(gate.encoder(language), language, [(row, text)], {})
+        if _why(seen.score, gates.get(language, (None, None))) == "":
+            instead = {**text, "similarity": seen.score, "tower": seen.stamp}
+            judged.seen[key] = replace(judged.seen[key], why=AGAIN, instead=instead)
 
 
 def _is_between(seen: Seen, gates: Mapping[str, Bounds]) -> bool:

@@ -21,6 +21,8 @@ from haiga.serving.opened import CARDS
 SPLITS = ("train", "validation", "held_out")
 LONGEST = 300
 """Characters of what a source says in one field; longer ones are texts, and no attribution."""
+NO_CREDIT = ("picture", "fault")
+"""The picture's id, which stands first; what the floating world knows of how it spoilt a print."""
 
 
 def write(run: Run, facts: RunFacts) -> None:
@@ -54,5 +56,5 @@ def _said(meta: Any) -> dict[str, str]:
     return {
         name: str(value)
         for name, value in meta.items()
-        if isinstance(value, (str, int)) and name != "picture" and len(str(value)) <= LONGEST
+        if isinstance(value, (str, int)) and name not in NO_CREDIT and len(str(value)) <= LONGEST
     }

@@ -14,6 +14,7 @@ from haiga.curation.safety import safe
 from haiga.curation.split import require_rows
 from haiga.errors import DataError, RecipeError
 from haiga.pipeline import balancing, gathering, gating, likeness, ranking, safeguarding, tables
+from haiga.pipeline.rewriting import cost_at_most
 from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import cost, teach
 from haiga.recipe.bind import bind
@@ -43,7 +44,8 @@ def estimate(run: Run, words: str) -> None:
     """00_raw and 01_filtered, which cost nothing, and what the teacher would cost then."""
     gather(run)
     curate(run)
-    tables.costs(cost(run))
+    again = {f"{model}, written again at most": each for model, each in cost_at_most(run).items()}
+    tables.costs({**cost(run), **again})
     print(f"Nothing was asked. Next: haiga teach {words}")
 
 

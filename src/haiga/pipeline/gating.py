@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from haiga import store
 from haiga.curation import captions, review
-from haiga.curation.asking import ask
+from haiga.curation.asking import Again
 from haiga.curation.run import Pairs, Sort
 from haiga.curation.safety import TASK
 from haiga.errors import HaigaError
+from haiga.pipeline.rewriting import rewrite
 from haiga.pipeline.run import Run, checkpoint
-from haiga.pipeline.teaching import books, opened_all
 from haiga.recipe.curating import Similarity
 from haiga.store.files import write_json
-from haiga.teachers import Teacher
 
 if TYPE_CHECKING:
     from haiga.curation.embeddings import Encoder
@@ -124,38 +123,34 @@ def list_for_review(run: Run, waiting: Sequence[review.Entry], stage: str) -> No
         run.emit({"kind": "warning", "stage": stage, "text": text})
 
 
-Again: TypeAlias = Callable[[Sequence[Mapping[str, Any]], str], Iterator[dict[str, Any] | None]]
-
-
-def _again(run: Run, rules: Rules) -> Again | None:
-    """Asks a recipe's teachers for one more text; None where there are none."""
+def _again(
+    run: Run, rules: Rules
+) -> Callable[[Sequence[tuple[Mapping[str, Any], str]]], Iterator[dict[str, Any] | None]] | None:
+    """Asks a recipe's teachers for texts in the place of others; None where there are none."""
     section = run.recipe.teach
     if section is None:
         return None
-    files = store.PictureFiles(run.data("00_raw").path)
+    calls = section.calls()
 
-    @cache
-    def teacher() -> Teacher:
-        return opened_all(section, books(run, STAGE))
-
-    def again(rows: Sequence[Mapping[str, Any]], task: str) -> Iterator[dict[str, Any] | None]:
-        if not rows:
-            return
-        asked = ask(teacher(), rows, files, answers={task: 1}, before=section.calls())
+    def again(texts: Sequence[tuple[Mapping[str, Any], str]]) -> Iterator[dict[str, Any] | None]:
+        asked: Counter[tuple[str, str]] = Counter()
+        wanted = []
+        for row, task in texts:
+            wanted.append(Again(row, task, calls.get(task, 0) + asked[row["id"], task]))
+            asked[row["id"], task] += 1
         failures: list[str] = []
-        with closing(asked) as answers:
-            for row, answered in zip(rows, answers, strict=True):
-                failures += answered.failures
-                texts = [
-                    dict(text)
-                    for text in answered.texts
-                    if not captions.fault(
-                        text["text"], row["language"], rules.get(task, ()), json.loads(row["meta"])
-                    )
-                ]
-                yield texts[0] if texts else None
+        for each, (text, failure) in zip(wanted, rewrite(run, wanted), strict=True):
+            if failure is not None:
+                failures.append(f"{each.task}: {failure}")
+            stands = failure is None and _stands(each.row, text, rules)
+            yield dict(text) if stands else None
         if failures:
-            text = f"{len(failures)} calls to the teacher failed; the first with: {failures[0]}"
-            run.emit({"kind": "warning", "stage": STAGE, "text": text})
+            said = f"{len(failures)} calls to the teacher failed; the first with: {failures[0]}"
+            run.emit({"kind": "warning", "stage": STAGE, "text": said})
 
     return again
+
+
+def _stands(row: Mapping[str, Any], text: Mapping[str, str], rules: Rules) -> bool:
+    own, meta = rules.get(text["task"], ()), json.loads(row["meta"])
+    return captions.fault(text["text"], row["language"], own, meta) is None

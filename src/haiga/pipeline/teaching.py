@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,13 +25,22 @@ from haiga.teachers.client import Remote, Request, Teacher
 from haiga.teachers.estimate import Cost, actual, estimate
 from haiga.teachers.exchanges import EXCHANGES
 from haiga.teachers.exchanges.words import template
-from haiga.teachers.opened import Asked, key_faults, made_of, open_teachers, term_faults
+from haiga.teachers.opened import (
+    Asked,
+    key_faults,
+    made_of,
+    open_teachers,
+    term_faults,
+    thought_notes,
+)
 from haiga.teachers.prices import price_of
 from haiga.teachers.rehearsal import rehearsed
 from haiga.teachers.tasks import instructions
 from haiga.teachers.voices import voice
 
 STAGE = "02_captioned"
+WRITING = (STAGE, "03_quality_checked")
+"""Stages that ask the teachers of a recipe; a teacher's limit holds for them together."""
 
 
 def teach(run: Run) -> None:
@@ -116,20 +125,27 @@ def cost(run: Run) -> dict[str, Cost]:
     section = run.recipe.teach
     if section is None:
         raise RecipeError("teach: the recipe names no teacher, so there is nothing to estimate.")
-    kept_in, found = books(run, STAGE), {}
+    known_in, found = books(run, STAGE).answers, {}
     for writer in writers(section):
         teacher = writer.bound()
         if isinstance(teacher, Remote):
-            made, asked = made_of(writer.component), list[Request]()
-            known = partial(kept, kept_in.answers, made_of=made)
-            found[teacher.model] = estimate(
-                teacher,
-                _requests(run, writer, rehearsed(teacher, known, asked), asked),
-                price_of(teacher.model, kept_in.prices),
-                ledger=ledger(run, STAGE),
-                is_kept=_is_kept(kept_in, made),
-            )
+            asked = list[Request]()
+            known = partial(kept, known_in, made_of=made_of(writer.component))
+            requests = _requests(run, writer, rehearsed(teacher, known, asked), asked)
+            found[teacher.model] = expect(run, writer, teacher, requests)
     return found
+
+
+def expect(run: Run, writer: Writer, teacher: Remote, requests: Iterable[Request]) -> Cost:
+    """What it will cost to have `requests` answered, those aside whose answers are kept."""
+    where, made = books(run, STAGE), made_of(writer.component)
+    return estimate(
+        teacher,
+        requests,
+        price_of(teacher.model, where.prices),
+        ledger=ledger(run, *WRITING),
+        is_kept=lambda request: is_cached(where.answers, request, made),
+    )
 
 
 def faults(section: Teach, recipe: Recipe) -> Iterator[str]:
@@ -159,6 +175,8 @@ def notes(section: Teach, language: str) -> Iterator[str]:
             continue
         for fault in key_faults(teacher):
             yield f"{writer.path}: {fault}. Set it before `haiga teach`."
+        for note in thought_notes(teacher, writer.component):
+            yield f"{writer.path}: {note}"
         for task in writer.calls:
             if not voice(task, language):
                 yield (
@@ -209,31 +227,31 @@ def _requests(
         asked.clear()
 
 
-def _is_kept(books: Books, made: dict[str, Any]) -> Callable[[Request], bool]:
-    return lambda request: is_cached(books.answers, request, made)
-
-
 def books(run: Run, stage: str) -> Books:
-    """Where a run keeps what `stage` asks and pays; a limit holds for the calls of one stage."""
+    """Where a run keeps what `stage` asks and pays.
+
+    A limit holds for the calls of one stage, and of `WRITING` together.
+    """
     spend = to_jsonl(run.folder / "ledger.jsonl")
+    stages = WRITING if stage in WRITING else (stage,)
     return Books(
         answers=run.folder / "answers",
         spend=lambda bill: spend({"stage": stage, **bill}),
         spent=lambda model: sum(
-            bill["dollars"] for bill in ledger(run, stage) if bill["model"] == model
+            bill["dollars"] for bill in ledger(run, *stages) if bill["model"] == model
         ),
         prices=run.recipe.prices,
         billed=lambda batch: {
-            bill["question"] for bill in ledger(run, stage) if bill.get("batch") == batch
+            bill["question"] for bill in ledger(run, *stages) if bill.get("batch") == batch
         },
         say=lambda text: run.emit({"kind": "note", "stage": stage, "text": text}),
     )
 
 
-def ledger(run: Run, stage: str) -> list[dict[str, Any]]:
-    """The calls that `stage` has paid."""
+def ledger(run: Run, *stages: str) -> list[dict[str, Any]]:
+    """The calls that `stages` have paid."""
     bills = events.read(run.folder / "ledger.jsonl")
-    return [bill for bill in bills if bill.get("stage") == stage]
+    return [bill for bill in bills if bill.get("stage") in stages]
 
 
 def _say(run: Run, text: str) -> None:

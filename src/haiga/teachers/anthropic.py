@@ -111,6 +111,7 @@ def _response(answer: dict[str, Any]) -> Response:
             tokens_in=usage.get("input_tokens", 0) + again + written,
             tokens_out=usage.get("output_tokens", 0),
             tokens_cached=again,
+            tokens_written=written,
             stop=_STOPS.get(stop, stop),
         )
     except (AttributeError, KeyError, TypeError) as error:

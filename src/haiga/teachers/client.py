@@ -53,6 +53,8 @@ class Response:
     tokens_out: int = 0
     tokens_cached: int = 0
     """Those of `tokens_in` that the provider had read before, which are cheaper."""
+    tokens_written: int = 0
+    """Those of `tokens_in` that the provider has kept for the next time, which are dearer."""
     stop: str = "end"
     """"end", "length" (cut off), "refusal", or the provider's own word for anything else."""
 
@@ -144,7 +146,8 @@ def text_of(response: Response) -> str:
         raise TeacherError(f"{response.model} refused to answer.")
     if response.stop == "length":
         raise TeacherError(
-            f"{response.model} was cut off after {response.tokens_out} tokens; raise max_tokens."
+            f"{response.model} was cut off after {response.tokens_out} tokens, its thinking "
+            "included; raise max_tokens, or ask for less effort."
         )
     if response.stop != "end":
         raise TeacherError(f"{response.model} stopped before its end ({response.stop!r}).")

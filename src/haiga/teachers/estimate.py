@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from haiga.teachers.client import Remote, Request
 from haiga.teachers.meter import likely_in, most_in
-from haiga.teachers.prices import Price, dollars, in_batch
+from haiga.teachers.prices import Price, dollars, dollars_at_most, in_batch
 
 GUESSED_OUT: Final = 150
 GUESSED_SECONDS: Final = 5.0
@@ -60,7 +60,7 @@ def estimate(
         if not is_kept(request):
             asked[request.task] += 1
             tokens_in += likely_in(teacher, request)
-            most += dollars(price, most_in(teacher, request), teacher.max_tokens)
+            most += dollars_at_most(price, most_in(teacher, request), teacher.max_tokens)
     tokens_out = round(sum(usual(task)[0] * count for task, count in asked.items()))
     seconds = sum(usual(task)[1] * count for task, count in asked.items()) / teacher.at_once
     if teacher.pace.per_minute:

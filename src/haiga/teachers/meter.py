@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from haiga.errors import BudgetError
 from haiga.teachers.client import Remote, Request, Response
-from haiga.teachers.prices import Price, dollars
+from haiga.teachers.prices import Price, dollars, dollars_at_most
 
 Spend: TypeAlias = Callable[[Mapping[str, Any]], None]
 OVERHEAD: Final = 100
@@ -33,7 +33,7 @@ def metered(teacher: Remote, price: Price | None, spend: Spend, spent: float) ->
     purse = Purse(teacher.max_dollars, spent)
 
     def ask(request: Request) -> Response:
-        most = dollars(price, most_in(teacher, request), teacher.max_tokens)
+        most = dollars_at_most(price, most_in(teacher, request), teacher.max_tokens)
         purse.take(most)
         paid = 0.0
         try:
@@ -111,8 +111,9 @@ def paid_for(response: Response, price: Price | None, most: float) -> Response:
     """An answer with its dollars: by its tokens, or at most where they are not told."""
     if not (response.tokens_in or response.tokens_out):
         return replace(response, dollars=most)
-    counted = (response.tokens_in, response.tokens_out, response.tokens_cached)
-    return replace(response, dollars=dollars(price, *counted))
+    kept = {"cached": response.tokens_cached, "written": response.tokens_written}
+    paid = dollars(price, response.tokens_in, response.tokens_out, **kept)
+    return replace(response, dollars=paid)
 
 
 def bill(model: str, response: Response, seconds: float, row: str, task: str) -> dict[str, Any]:
@@ -123,6 +124,7 @@ def bill(model: str, response: Response, seconds: float, row: str, task: str) ->
         "tokens_in": response.tokens_in,
         "tokens_out": response.tokens_out,
         "tokens_cached": response.tokens_cached,
+        "tokens_written": response.tokens_written,
         "seconds": round(seconds, 3),
         "stop": response.stop,
         "row": row,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from ipaddress import ip_address
 from math import ceil
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -14,9 +14,12 @@ from haiga.errors import TeacherError
 from haiga.teachers import http
 from haiga.teachers.bulk.openai import desk
 from haiga.teachers.client import Pace, Remote, Request, Response
+from haiga.teachers.prices import price_of
 from haiga.teachers.views import MEDIA_TYPE, sizes, view
 
+_OPENAI: Final = "api.openai.com"
 _STOPS: Final = {"stop": "end", "length": "length", "content_filter": "refusal"}
+ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 def openai_compatible(
@@ -27,6 +30,7 @@ def openai_compatible(
     max_dollars: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
     max_tokens: Annotated[int, Field(ge=1)] = 1024,
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None,
+    reasoning_effort: ReasoningEffort | None = None,
     side: Annotated[int, Field(ge=28, le=2048)] = 896,
     pace: Pace | None = None,
 ) -> Remote:
@@ -39,15 +43,21 @@ def openai_compatible(
         key: the environment variable that holds the key; a server on this machine may need none.
         max_dollars: for all its calls in a run; needed where the model has a price.
         max_tokens: of one answer, reasoning included.
-        temperature: the server's own where none is given.
+        temperature: the server's own where none is given. Models that reason refuse it, GPT-6 too,
+            unless they do not reason.
+        reasoning_effort: the model's own where none is given. Not every model knows every one.
         side: of a picture as it is shown, the longer one, in pixels.
         pace: how fast it may be asked, or in batches, where the server takes them.
     """
     # OpenAI's newer models refuse the old name, and other servers do not know the new one.
-    limit = "max_completion_tokens" if _host(base_url) == "api.openai.com" else "max_tokens"
-    settings: dict[str, Any] = {"model": model, limit: max_tokens}
-    if temperature is not None:
-        settings["temperature"] = temperature
+    limit = "max_completion_tokens" if _host(base_url) == _OPENAI else "max_tokens"
+    given = {"temperature": temperature, "reasoning_effort": reasoning_effort}
+    settings = {
+        "model": model,
+        limit: max_tokens,
+        **{name: value for name, value in given.items() if value is not None},
+        **(_ONCE if _host(base_url) == _OPENAI and _is_dearer_kept(model) else {}),
+    }
     server = http.Server(base_url.rstrip("/"), key)
 
     def body(request: Request) -> dict[str, Any]:
@@ -66,6 +76,16 @@ def openai_compatible(
         max_dollars=max_dollars,
         desk=desk(server, body, _response),
     )
+
+
+_ONCE: Final = {"prompt_cache_options": {"mode": "explicit"}}
+"""Keep nothing for the next time: what is asked about a picture begins with other words each time,
+and OpenAI asks a quarter more for what it keeps, by itself, of GPT-5.6 and later."""
+
+
+def _is_dearer_kept(model: str) -> bool:
+    price = price_of(model, {})
+    return price is not None and (price.written or 0.0) > price.input
 
 
 def _host(url: str) -> str:
@@ -121,12 +141,14 @@ def _response(answer: dict[str, Any]) -> Response:
         choice = answer["choices"][0]
         message, stop = choice["message"], str(choice.get("finish_reason"))
         refused = message.get("refusal")
+        details = usage.get("prompt_tokens_details") or {}
         return Response(
-            text=_text(message.get("content")),
+            text=_said(_text(message.get("content"))),
             model=str(answer.get("model")),
             tokens_in=usage.get("prompt_tokens") or 0,
             tokens_out=usage.get("completion_tokens") or 0,
-            tokens_cached=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+            tokens_cached=details.get("cached_tokens") or 0,
+            tokens_written=details.get("cache_write_tokens") or 0,
             stop="refusal" if refused else _STOPS.get(stop, stop),
         )
     except (AttributeError, IndexError, KeyError, TypeError) as error:
@@ -140,3 +162,12 @@ def _text(content: Any) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     return "".join(part["text"] for part in content if part["type"] == "text")
+
+
+def _said(text: str) -> str:
+    """Without what was thought before it, which a server with no parser for it leaves in the text.
+
+    Some templates open the thought in the prompt, so that its end alone may stand there.
+    """
+    said = text.rpartition("</think>")[2].lstrip()
+    return "" if said.startswith("<think>") else said

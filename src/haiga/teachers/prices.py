@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,8 @@ class Price:
     output: float
     cached: float | None = None
     """Of input that the provider had read before; as other input where it is not known."""
+    written: float | None = None
+    """Of input that the provider has kept for the next time; as other input where not known."""
 
 
 def price_of(model: str, own: Mapping[str, tuple[float, float]]) -> Price | None:
@@ -41,8 +43,7 @@ def in_batch(price: Price | None) -> Price | None:
     if price is None:
         return None
     share = float(_table()["batch"])
-    cached = None if price.cached is None else price.cached * share
-    return Price(price.input * share, price.output * share, cached)
+    return Price(**{name: each * share for name, each in asdict(price).items() if each is not None})
 
 
 def as_of() -> str:
@@ -50,13 +51,26 @@ def as_of() -> str:
     return str(_table()["as_of"])
 
 
-def dollars(price: Price | None, tokens_in: int, tokens_out: int, tokens_cached: int = 0) -> float:
-    """What tokens cost; those cached are among those in. Nothing where there is no price."""
+def dollars(
+    price: Price | None,
+    tokens_in: int,
+    tokens_out: int,
+    *,
+    cached: int = 0,
+    written: int = 0,
+) -> float:
+    """What tokens cost; those cached and written are among those in. Nothing without a price."""
     if price is None:
         return 0.0
     again = price.input if price.cached is None else price.cached
-    fresh = tokens_in - tokens_cached
-    return (fresh * price.input + tokens_cached * again + tokens_out * price.output) / 1e6
+    kept = price.input if price.written is None else price.written
+    fresh = (tokens_in - cached - written) * price.input + cached * again + written * kept
+    return (fresh + tokens_out * price.output) / 1e6
+
+
+def dollars_at_most(price: Price | None, tokens_in: int, tokens_out: int) -> float:
+    """What tokens can cost: all input at its dearest."""
+    return max(dollars(price, tokens_in, tokens_out, written=n) for n in (0, tokens_in))
 
 
 @cache

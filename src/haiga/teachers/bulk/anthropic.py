@@ -12,7 +12,8 @@ from haiga.teachers.client import Request, Response
 from haiga.teachers.http import Server
 
 _PATH: Final = "/v1/messages/batches"
-_LISTED: Final = 100
+_LISTED: Final = 1000
+_AGAIN: Final = ("api_error", "overloaded_error", "rate_limit_error", "timeout_error")
 _FAULTS: Final = {
     "expired": "was not answered within a day, and its question expired",
     "canceled": "was not asked: its batch was canceled",
@@ -69,7 +70,7 @@ def _result(
     if kind == "errored":
         error = result["error"]["error"]
         fault = f"could not be asked ({error['type']}): {error['message']}"
-        return Result(id_, None, fault, again=error["type"] != "invalid_request_error")
+        return Result(id_, None, fault, again=error["type"] in _AGAIN)
     fault = _FAULTS.get(kind, f"was not asked ({kind})")
     return Result(id_, None, fault, again=kind == "expired")
 

@@ -20,6 +20,8 @@ class State(NamedTuple):
     ended: bool
     fault: str = ""
     """Why none of its questions was asked."""
+    full: bool = False
+    """Whether that is because too much is under way: once something has ended it may be sent."""
 
 
 class Result(NamedTuple):
@@ -31,6 +33,8 @@ class Result(NamedTuple):
     fault: str = ""
     again: bool = False
     """Whether the question may be asked again."""
+    full: bool = False
+    """Whether its batch was refused because too much is under way."""
 
 
 @dataclass(frozen=True)

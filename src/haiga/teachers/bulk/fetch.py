@@ -83,7 +83,7 @@ def fetch(desk: Desk, slip: Slip) -> Iterator[Result]:
         except BusyError as error:
             _pause(error, retry)
     fault = state.fault or f"has no answer in its batch, {slip.batch}"
-    yield from (Result(id_, None, fault) for id_ in sorted(left))
+    yield from (Result(id_, None, fault, state.full, state.full) for id_ in sorted(left))
 
 
 def _first(desk: Desk, batch: str) -> Result | None:

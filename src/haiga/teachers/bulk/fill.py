@@ -23,7 +23,7 @@ from haiga.teachers.bulk.slips import Slip, Slips
 from haiga.teachers.cache import answer_to, keep, key_of
 from haiga.teachers.client import NotYet, Pace, Remote, Request, Response, Teacher
 from haiga.teachers.meter import bill, most_in, paid_for
-from haiga.teachers.prices import dollars, in_batch, price_of
+from haiga.teachers.prices import dollars_at_most, in_batch, price_of
 
 Job: TypeAlias = Callable[[Teacher], object]
 Jobs: TypeAlias = Callable[[], Iterable[Job]]
@@ -61,7 +61,10 @@ class Bulk:
         self._spent = books.spent(teacher.model)
         self._slips = Slips(books.answers / "batches", fingerprint(made_of))
         self._failed: dict[str, str] = {}
+        self._answers = 0
         self._tries: Counter[str] = Counter()
+        self._full: dict[str, str] = {}
+        """Questions of this round whose batch was refused for what is under way, and why."""
 
     def send(self) -> bool:
         """Hand in every question that has no answer; whether there was one.
@@ -78,7 +81,8 @@ class Bulk:
             except TeacherError as error:
                 self._failed[key] = str(error)
                 continue
-            most = dollars(self._price, most_in(self._asked, request), self._asked.max_tokens)
+            tokens_in = most_in(self._asked, request)
+            most = dollars_at_most(self._price, tokens_in, self._asked.max_tokens)
             if not pack.has_room(line, self._asked.pace.batch or 1):
                 pack = self._hand_in(pack)
             if not self._affords(pack.most + most):
@@ -95,12 +99,15 @@ class Bulk:
         Raises:
             TeacherError: one could not be fetched; it is still there for the next session.
         """
+        answers, self._full = self._answers, {}
         for slip in self._slips.open():
             batch = slip.batch or find(self._asked.desk, slip, self._slips.batches())
             if batch is None:
                 self._slips.close(slip, {})  # it never arrived, and is asked again
                 continue
             self._fetch(self._slips.write(replace(slip, batch=batch)))
+        if self._full and self._answers == answers:
+            self._failed |= self._full  # nothing is under way, and it is still too much
 
     def teacher(self) -> Remote:
         """The teacher, which answers what it was asked in batches, and nothing else."""
@@ -185,6 +192,9 @@ class Bulk:
 
     def _lacks(self, result: Result) -> None:
         """Count a question without an answer: it is asked again, or has failed."""
+        if result.full:
+            self._full[result.id] = result.fault
+            return
         self._tries[result.id] += 1
         if not result.again or self._tries[result.id] == TRIES:
             self._failed[result.id] = result.fault
@@ -198,6 +208,7 @@ class Bulk:
             self._books.spend({**line, "batch": slip.batch, "question": id_})
             self._spent += paid.dollars
         keep(self._books.answers, id_, task, row, paid)
+        self._answers += 1
 
     def _say(self, text: str) -> None:
         self._books.say(f"{self._asked.model}: {text}")

@@ -17,6 +17,8 @@ _NAME: Final = "haiga"
 _LISTED: Final = 100
 _ENDED: Final = ("completed", "expired", "failed", "cancelled")
 _AGAIN: Final = (408, 409, 429)
+_FULL: Final = "token_limit_exceeded"
+"""The code of a batch that was refused because too many tokens are under way."""
 
 
 def desk(
@@ -41,7 +43,7 @@ def desk(
         send=lambda name, lines: _send(server, name, lines),
         state=lambda batch: _state(_batch(server, batch)),
         results=lambda batch: _results(server, batch, response),
-        candidates=lambda name, count, since: _candidates(server, name),
+        candidates=lambda name, count, since: _candidates(server, name, since),
     )
 
 
@@ -68,7 +70,8 @@ def _state(batch: dict[str, Any]) -> State:
     said = (
         "; ".join(dict.fromkeys(str(each.get("message")) for each in errors)) or "no reason given"
     )
-    return State(True, f"the batch was refused: {said}")
+    full = any(each.get("code") == _FULL for each in errors)
+    return State(True, f"was not asked, the batch was refused: {said}", full)
 
 
 def _results(
@@ -96,6 +99,13 @@ def _result(line: Any, response: Callable[[dict[str, Any]], Response]) -> Result
     return Result(id_, None, f"refused the question ({status}): {said}", again)
 
 
-def _candidates(server: Server, name: str) -> list[str]:
-    found = server.get(f"/batches?limit={_LISTED}").get("data") or []
-    return [each["id"] for each in found if (each.get("metadata") or {}).get(_NAME) == name]
+def _candidates(server: Server, name: str, since: float) -> list[str]:
+    found: list[str] = []
+    after = ""
+    while True:
+        page = server.get(f"/batches?limit={_LISTED}{after}")
+        made = page.get("data") or []
+        found += [each["id"] for each in made if (each.get("metadata") or {}).get(_NAME) == name]
+        if not made or not page.get("has_more") or made[-1]["created_at"] < since:
+            return found  # the newest come first
+        after = f"&after={quote(made[-1]['id'], safe='')}"
