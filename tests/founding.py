@@ -78,7 +78,7 @@ class Claude:
 
     def _kind(self, body: dict) -> str:
         text = body["messages"][0]["content"][-1]["text"]
-        if "output_config" in body:
+        if "format" in body.get("output_config", ()):
             return "critique"
         if instructions("describe", self.language)[0] == text:
             return "describe"

@@ -1,5 +1,6 @@
 import io
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +48,37 @@ def test_a_pipe_gets_a_few_plain_lines():
         "sft: warning: rising [bold]",
         "sft: 4 steps in 0:00:03",
     ]
+
+
+def test_a_pipe_hears_of_a_long_stage_now_and_then(monkeypatch):
+    clock = SimpleNamespace(monotonic=lambda: 60.0 * done)
+    monkeypatch.setattr("haiga.pipeline.console.time", clock)
+    stream = io.StringIO()
+    sink = console(stream)
+    for done in range(1, 14):
+        sink({"kind": "progress", "stage": "00_raw", "done": done, "total": 3913})
+    sink({"kind": "progress", "stage": "judge", "done": 13})
+    assert stream.getvalue().splitlines() == [
+        "00_raw: working",
+        "00_raw: 6 of 3,913",
+        "00_raw: 11 of 3,913",
+        "judge: working",
+    ]
+
+
+def test_the_time_left_goes_by_this_session(monkeypatch):
+    """Gone on with at 3,000 of 4,000, two a second."""
+    monkeypatch.setenv("TERM", "xterm")
+    now = [0.0]
+    monkeypatch.setattr("haiga.pipeline.console.time", SimpleNamespace(monotonic=lambda: now[0]))
+    stream = Terminal()
+    sink = console(stream)
+    for done in (3000, 3002, 3020):
+        now[0] = (done - 3000) / 2
+        sink({"kind": "progress", "stage": "00_raw", "done": done, "total": 4000})
+    time.sleep(0.15)
+    sink({"kind": "progress", "stage": "00_raw", "done": 4000, "total": 4000})
+    assert "0:08:10 left" in stream.getvalue()
 
 
 def test_a_terminal_gets_a_bar_with_the_time_left(monkeypatch):

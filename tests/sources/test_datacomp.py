@@ -86,9 +86,9 @@ def test_what_is_taken_is_counted_rule_by_rule(pool):
     ]
     assert [each.id for each in _found(pool, 2, **options)] == ["00.parquet:5"]
     assert list(row_counts(data=str(pool / "00.parquet"), **options, fetch=None)) == [
-        "6 rows in DataComp's metadata",
-        "5 after the subset subset.npy",
-        "3 after clip_b32_similarity_score >= 0.26",
+        ("6 rows in DataComp's metadata", 6),
+        ("5 after the subset subset.npy", 5),
+        ("3 after clip_b32_similarity_score >= 0.26", 3),
     ]
 
 

@@ -53,7 +53,7 @@ def _found(table, tmp_path, skip=0, **options):
 
 
 def test_clauses_count_what_they_leave(table):
-    assert list(clause_counts(data=str(table), seconds=1.0)) == [
+    assert [text for text, _ in clause_counts(data=str(table), seconds=1.0)] == [
         "14 objects in the museum's table",
         "13 after Is Public Domain ~ ^True$",
         "12 after Department ~ ^Asian Art$",
@@ -234,4 +234,7 @@ def test_a_run_says_the_counts_when_it_begins_to_gather(table, museum, tmp_path)
     for _ in range(2):
         gather(Run(recipe, tmp_path / "run", said.append))
     notes = [event["text"] for event in said if event["kind"] == "note"]
-    assert notes == list(clause_counts(**options))
+    assert notes == [text for text, _ in clause_counts(**options)]
+    told = [event for event in said if event["kind"] == "progress"]
+    # From the first print on, and of how many: each takes a second.
+    assert [(event["done"], event["total"]) for event in told] == [(1, 8), (8, 8)]

@@ -11,6 +11,7 @@ of a kept row's texts that it left standing.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count, islice
@@ -53,7 +54,7 @@ def gather(
     with raw.writer("00_raw", options, {}) as writer:
         shard = next(n for n in count() if not writer.has(n))
         done = shard * SHARD
-        things = found(done)
+        things = _told(found(done), done, emit)
         while chunk := list(islice(things, SHARD)):
             faults = [thing.fault for thing in chunk if thing.fault]
             if len(faults) == len(chunk):
@@ -61,7 +62,6 @@ def gather(
             writer.write(shard, *parted(raw_rows(chunk, files)))
             shard += 1
             done += len(chunk)
-            emit({"kind": "progress", "stage": "00_raw", "done": done})
     emit({"kind": "progress", "stage": "00_raw", "done": done, "total": done})
     if first := next(iter(raw.dropped()), None):
         left = done - len(raw.rows())
@@ -70,6 +70,16 @@ def gather(
             f"{first['id']}: {first['reason']}"
         )
         emit({"kind": "warning", "stage": "00_raw", "text": text})
+
+
+def _told(things: Iterator[Found], done: int, emit: Sink) -> Iterator[Found]:
+    """`things`, their number told once a second at most: the first at once, since some are slow."""
+    told = -1.0
+    for number, thing in enumerate(things, done + 1):
+        if (now := time.monotonic()) - told >= 1.0:
+            emit({"kind": "progress", "stage": "00_raw", "done": number})
+            told = now
+        yield thing
 
 
 def check_captions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from datetime import timedelta
-from typing import TextIO
+from typing import Final, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -97,18 +97,27 @@ def _where(event: Event, text: str) -> str:
     return f"{event['stage']}: {text}" if event.get("stage") else text
 
 
+EVERY: Final = 300.0
+"""Seconds between two lines on one stage where nobody watches a bar."""
+
+
 def _lines(stream: TextIO) -> Sink:
-    seen: set[str] = set()
+    said: dict[str, float] = {}
 
     def sink(event: Event) -> None:
-        text = sentence(event)
-        if event["kind"] == "progress" and event["stage"] not in seen:
-            seen.add(event["stage"])
-            text = "working"
+        text, now = sentence(event), time.monotonic()
+        if event["kind"] == "progress" and now - said.get(event["stage"], -EVERY) >= EVERY:
+            text = "working" if event["stage"] not in said else _so_far(event)
+            said[event["stage"]] = now
         if text:
             print(_where(event, text), file=stream, flush=True)
 
     return sink
+
+
+def _so_far(event: Event) -> str:
+    of = f" of {event['total']:,}" if event.get("total") else ""
+    return f"{event['done']:,}{of}"
 
 
 def _bars(stream: TextIO) -> Sink:
@@ -120,13 +129,14 @@ def _bars(stream: TextIO) -> Sink:
         console=Console(file=stream),
         transient=True,
     )
-    tasks: dict[str, tuple[TaskID, float]] = {}
+    tasks: dict[str, tuple[TaskID, float, int]] = {}
 
     def sink(event: Event) -> None:
         name = str(event.get("stage", ""))
         if event["kind"] in ("progress", "started", "step"):
             if name not in tasks:
-                tasks[name] = (bars.add_task(name, of="", left="", total=None), time.monotonic())
+                task = bars.add_task(name, of="", left="", total=None)
+                tasks[name] = (task, time.monotonic(), event.get("done", 0))
                 bars.start()
             _advance(bars, *tasks[name], event)
         text = sentence(event)
@@ -143,7 +153,8 @@ def _bars(stream: TextIO) -> Sink:
     return sink
 
 
-def _advance(bars: Progress, task: TaskID, since: float, event: Event) -> None:
+def _advance(bars: Progress, task: TaskID, since: float, first: int, event: Event) -> None:
+    """Move a bar; the time left goes by what was done `since` the `first` that was told."""
     if event["kind"] == "started":
         bars.update(task, total=event["settings"]["steps"], completed=event["resumed_from"])
     elif event["kind"] == "step":
@@ -151,8 +162,8 @@ def _advance(bars: Progress, task: TaskID, since: float, event: Event) -> None:
         bars.update(task, completed=event["step"], left=loss)
     else:
         done, total = event["done"], event.get("total")
-        spent = time.monotonic() - since
-        left = f"{time_left(spent / done * (total - done))} left" if total and done else ""
+        pace = (time.monotonic() - since) / (done - first) if done > first else None
+        left = f"{time_left(pace * (total - done))} left" if total and pace is not None else ""
         bars.update(
             task, completed=done, total=total, of=f" of {total}" if total else "", left=left
         )

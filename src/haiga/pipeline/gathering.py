@@ -14,6 +14,7 @@ from haiga import sources
 from haiga.curation import listing
 from haiga.curation import run as curation
 from haiga.errors import DataError, DriftError
+from haiga.events import Event
 from haiga.pipeline.run import DATA, Run
 from haiga.recipe.bind import bind
 from haiga.recipe.names import listed
@@ -41,11 +42,16 @@ def gather(
     """
     source = bind(sources.SOURCES, component, path)
     notes = sources.NOTES.get(component["name"])
+    total: dict[str, int] = {}
 
     def found(skip: int) -> Iterator[sources.Found]:
-        for text in notes(**source.keywords) if notes else ():
+        for text, count in notes(**source.keywords) if notes else ():
             run.emit({"kind": "note", "stage": folder.path.name, "text": text})
+            total["total"] = count
         return source(run.recipe.seed, run.recipe.language, skip)
+
+    def emit(event: Event) -> None:
+        run.emit({**total, **event} if event["kind"] == "progress" else event)
 
     files = _files(component["name"], source.keywords)
     made = _as_made(folder, options)
@@ -61,7 +67,7 @@ def gather(
         return
     if files:
         listing.keep(folder, files, {})
-    curation.gather(found, folder, wanted, run.emit)
+    curation.gather(found, folder, wanted, emit)
     if files:
         listing.keep(folder, files, listing.held(folder, files))
 

@@ -61,10 +61,11 @@ VERSIONS: dict[str, Mapping[str, int]] = {
 }
 """Of what a source makes by itself; a folder of another version is not gone on with."""
 
-NOTES: dict[str, Callable[..., Iterator[str]]] = {
+NOTES: dict[str, Callable[..., Iterator[tuple[str, int]]]] = {
     "met": clause_counts,
     "datacomp": row_counts,
 }
-"""Of what a source can say before it begins, in lines, from its options."""
+"""Of what a source can say before it begins, in lines, from its options: each with a number, the last
+of which is how many things will come."""
 
 __all__ = ["NOTES", "SERIES", "SOURCES", "VERSIONS", "Found"]

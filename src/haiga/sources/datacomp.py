@@ -54,8 +54,9 @@ def row_counts(
     subset: str = "",
     at_least: dict[str, float] | None = None,
     **options: Any,
-) -> Iterator[str]:
-    """How many rows are left after each rule, a line each; other options play no part."""
+) -> Iterator[tuple[str, int]]:
+    """How many rows are left after each rule, in words and as a number; other options play no
+    part."""
     rules = _rules(subset, at_least)
     left = dict.fromkeys(rules, 0)
     total = 0
@@ -65,9 +66,9 @@ def row_counts(
             if isinstance(row, str) or not passes(row):
                 break
             left[name] += 1
-    yield f"{total:,} rows in DataComp's metadata"
+    yield f"{total:,} rows in DataComp's metadata", total
     for name, count in left.items():
-        yield f"{count:,} after {name}"
+        yield f"{count:,} after {name}", count
 
 
 def _chosen(data: str, rules: Mapping[str, Any], skip: int) -> Iterator[tuple[str, Read]]:

@@ -81,11 +81,10 @@ class Pace:
             self._next[host] = max(self._next.get(host, 0.0), time.monotonic() + seconds)
 
 
-def open_client(contact: str = "") -> httpx2.Client:
-    """A client that says who it is; `contact` is an address under which somebody answers."""
-    agent = f"{AGENT} {contact}".strip()
+def open_client() -> httpx2.Client:
+    """A client that says who it is."""
     return httpx2.Client(
-        headers={"User-Agent": agent, "Accept-Encoding": "identity"},
+        headers={"User-Agent": AGENT, "Accept-Encoding": "identity"},
         follow_redirects=True,
         max_redirects=5,
         timeout=httpx2.Timeout(20.0),

@@ -92,8 +92,11 @@ def met(
         yield from in_order(jobs, partial(_found, look, language, size), _WORKERS)
 
 
-def clause_counts(*, data: str, where: Clauses = PRINTS, **options: Any) -> Iterator[str]:
-    """How many objects are left after each clause, a line each; other options play no part."""
+def clause_counts(
+    *, data: str, where: Clauses = PRINTS, **options: Any
+) -> Iterator[tuple[str, int]]:
+    """How many objects are left after each clause, in words and as a number; other options play
+    no part."""
     left = dict.fromkeys(where, 0)
     total = 0
     for _, row in _rows(Path(data), where):
@@ -102,9 +105,9 @@ def clause_counts(*, data: str, where: Clauses = PRINTS, **options: Any) -> Iter
             if isinstance(row, str) or not _passes(row, *clause):
                 break
             left[clause] += 1
-    yield f"{total:,} objects in the museum's table"
+    yield f"{total:,} objects in the museum's table", total
     for (column, pattern), count in left.items():
-        yield f"{count:,} after {column} ~ {pattern}"
+        yield f"{count:,} after {column} ~ {pattern}", count
 
 
 def _chosen(data: str, where: Clauses, skip: int) -> Iterator[tuple[str, dict[str, str] | str]]:
@@ -122,7 +125,7 @@ def _chosen(data: str, where: Clauses, skip: int) -> Iterator[tuple[str, dict[st
         if count > skip:
             yield (f"{id_} ({place})", "its Object ID comes twice") if twice else (id_, row)
     if not count:
-        counts = "; ".join(clause_counts(data=data, where=where))
+        counts = "; ".join(text for text, _ in clause_counts(data=data, where=where))
         raise DataError(f"Nothing in {data} passes every clause of the source: {counts}.")
 
 
