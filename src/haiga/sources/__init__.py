@@ -65,7 +65,7 @@ NOTES: dict[str, Callable[..., Iterator[tuple[str, int]]]] = {
     "met": clause_counts,
     "datacomp": row_counts,
 }
-"""Of what a source can say before it begins, in lines, from its options. Each has a number, the last
-that of the things that will come."""
+"""Of what a source can say before it begins, in lines, from its options; each line has a number,
+and the last one's is how many things will come."""
 
 __all__ = ["NOTES", "SERIES", "SOURCES", "VERSIONS", "Found"]
