@@ -12,6 +12,7 @@ COMMANDS = {
     "curate": [*RUN, "--dry-run", "--rebuild"],
     "teach": [*RUN, "--estimate"],
     "audit": RUN,
+    "rows": ["recipe", "folder", "--set", "--workdir"],
     "train": [*RUN, "--dry-run", "--rebuild"],
     "evaluate": [*RUN, "--estimate"],
     "label": [*RUN, "--by", "--count", "--port"],

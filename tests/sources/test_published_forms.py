@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import tiny
-from haiga.models.assemble import assemble
 from haiga.sources import SOURCES
 from haiga.sources.conversations import as_messages
 from made import curated, picture
+from trl_eyes import collated, through_datasets, tiny_processor
 
 Rows = list[dict]
 STRING = datasets.Value("string")
@@ -198,9 +198,7 @@ FORMS = {
 
 @pytest.fixture(scope="module")
 def processor(tmp_path_factory):
-    home = tmp_path_factory.mktemp("tiny")
-    tower, language_model = tiny.tiny_tower(home / "tower"), tiny.tiny_language_model(home / "lm")
-    return assemble(tower, language_model).processor
+    return tiny_processor(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -216,7 +214,7 @@ def test_a_published_form_becomes_groups_and_goes_back_to_what_trl_trains_on(
     assert len(groups) == kept
     rows = [row for group in groups for row in as_messages(group, pictures)]
     assert sum(len(row["images"]) for row in rows) >= sum(len(g.pictures) for g in groups)
-    batch = _collated(rows, processor)
+    batch = collated(through_datasets(rows), processor)
     shown = sum(len(row["images"]) for row in rows)
     places = (batch["input_ids"] == processor.image_token_id).sum().item()
     sides = 2 if "chosen" in rows[0] else 1
@@ -224,18 +222,3 @@ def test_a_published_form_becomes_groups_and_goes_back_to_what_trl_trains_on(
     assert places == sides * shown * tiny.PATCHES
     assert len(batch["pixel_values"]) == sides * shown
     assert len(batch["input_ids"]) == sides * len(rows)
-
-
-def _collated(rows: Rows, processor) -> dict:
-    """What TRL makes of the rows after they have been through `datasets`."""
-    pytest.importorskip("trl")
-    from trl.trainer.dpo_trainer import DataCollatorForVisionPreference
-    from trl.trainer.sft_trainer import DataCollatorForVisionLanguageModeling
-
-    made = datasets.Dataset.from_list(rows).cast_column("images", datasets.List(datasets.Image()))
-    collator = (
-        DataCollatorForVisionPreference(processor)
-        if "chosen" in rows[0]
-        else DataCollatorForVisionLanguageModeling(processor)
-    )
-    return collator([{**row} for row in made])

@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -143,6 +144,25 @@ def audit(opened: Run, words: str) -> None:
 
     tables.audit(audit.require(opened))
     say(f"Next: haiga train {words}")
+
+
+@app.command()
+def rows(
+    recipe: RecipePath,
+    folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="FOLDER")],
+    set_: Overrides = None,
+    workdir: Workdir = RUNS,
+) -> None:
+    """What each stage learns from, as Parquet that TRL trains on."""
+
+    def rows(opened: Run, words: str) -> None:
+        from haiga.pipeline import tables
+        from haiga.pipeline.handing import hand_over
+
+        tables.handed(hand_over(opened, folder))
+        say(f"{folder} opens with datasets.load_dataset, a stage at a time.")
+
+    do(rows, recipe, set_, workdir)
 
 
 @makes

@@ -16,6 +16,7 @@ from haiga.pipeline.run import DATA, Run
 
 if TYPE_CHECKING:
     from haiga.curation.interleave import Tally
+    from haiga.pipeline.handing import Handed
     from haiga.planning.parameters import Plan
     from haiga.teachers.estimate import Cost
 
@@ -181,6 +182,12 @@ def plan(counted: Plan) -> None:
         [stage.name, rule, f"{size:,}"] for stage in counted.stages for rule, size in stage.by_rule
     ]
     show(["stage", "rule", "parameters that fall to it"], rules)
+
+
+def handed(files: Sequence[Handed]) -> None:
+    """Stages, and the rows that were written of each."""
+    rows = [[each.stage, each.split, each.form, f"{each.rows:,}"] for each in files]
+    show(["stage", "split", "form", "rows"], rows)
 
 
 def assigned(tally: Tally) -> None:

@@ -4,6 +4,7 @@ A folder with a manifest is complete; without one it is made again. The manifest
 and carries the fingerprint of what made it, so that a change is noticed and named.
 """
 
+from haiga.store.chat import write_chat
 from haiga.store.done import begin, complete, is_complete, spend
 from haiga.store.embedded import FinalPictures
 from haiga.store.files import digest, fingerprint, write_atomically
@@ -35,6 +36,7 @@ __all__ = [
     "spend",
     "suffix_of",
     "write_atomically",
+    "write_chat",
     "write_final",
     "write_part",
 ]

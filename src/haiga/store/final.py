@@ -31,23 +31,23 @@ BYTES_PER_GROUP: Final = 4 << 20
 """A picture is read with its whole row group: small ones make reading in random order cheap."""
 
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
-_MESSAGE = pa.struct([("role", pa.string()), ("content", pa.list_(_PART))])
+MESSAGE = pa.struct([("role", pa.string()), ("content", pa.list_(_PART))])
 _ANSWER = pa.struct(
-    [("kind", pa.string()), ("source", pa.string()), ("messages", pa.list_(_MESSAGE))]
+    [("kind", pa.string()), ("source", pa.string()), ("messages", pa.list_(MESSAGE))]
 )
 _GROUP = pa.struct(
     [
         ("id", pa.string()),
         ("task", pa.string()),
-        ("prompt", pa.list_(_MESSAGE)),
+        ("prompt", pa.list_(MESSAGE)),
         ("answers", pa.list_(_ANSWER)),
     ]
 )
-_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+IMAGE_FILE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _COLUMNS = pa.schema(
     [
         ("id", pa.string()),
-        ("images", pa.list_(_IMAGE)),
+        ("images", pa.list_(IMAGE_FILE)),
         ("picture_ids", pa.list_(pa.string())),
         ("cluster", pa.string()),
         ("language", pa.string()),
@@ -59,7 +59,7 @@ _COLUMNS = pa.schema(
 
 def _feature(type: pa.DataType) -> dict[str, Any]:
     """A column's type in the words of `datasets.Features`."""
-    if type == _IMAGE:
+    if type == IMAGE_FILE:
         return {"_type": "Image"}
     if pa.types.is_struct(type):
         return {field.name: _feature(field.type) for field in type}
@@ -68,9 +68,15 @@ def _feature(type: pa.DataType) -> dict[str, Any]:
     return {"dtype": str(type), "_type": "Value"}
 
 
-_FEATURES = {"info": {"features": {field.name: _feature(field.type) for field in _COLUMNS}}}
-SCHEMA: Final = _COLUMNS.with_metadata({b"huggingface": json.dumps(_FEATURES).encode()})
-"""The columns of 04_final, with the metadata by which `datasets` knows the pictures."""
+def marked(columns: pa.Schema) -> pa.Schema:
+    """The columns with the metadata by which `datasets` knows the pictures among them."""
+    features = {field.name: _feature(field.type) for field in columns}
+    marks = {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
+    return columns.with_metadata(marks)
+
+
+SCHEMA: Final = marked(_COLUMNS)
+"""The columns of 04_final."""
 
 
 def write_final(
