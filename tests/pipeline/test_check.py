@@ -145,11 +145,31 @@ def test_local_checkpoints_are_read_as_far_as_they_are_small(tmp_path):
 
 def test_a_model_that_is_not_known_here_is_a_note_and_no_fault():
     notes = check(load(REAL, ["model.tower=who/knows"]))
-    assert notes[1:] == [
+    assert notes[-3:] == [
         "who/knows will be read from the hub, or from its cache.",
         "Qwen/Qwen2.5-3B-Instruct will be read from the hub, or from its cache.",
         "The config of who/knows is not shipped with haiga: the run will tell if all fits.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "noted"),
+    [
+        ("{ name = 'met', data = 'nowhere/MetObjects.csv' }", ["source.data"]),
+        ("{ name = 'folder', path = 'nowhere' }", ["source.path"]),
+        ("{ name = 'llava', data = 'here/*.json[:5]', pictures = 'nowhere' }", ["source.pictures"]),
+        ("{ name = 'webdataset', data = 'here/*.tar' }", ["source.data"]),
+        ("{ name = 'rlaif_v', data = 'openbmb/RLAIF-V-Dataset:train[:30000]' }", []),
+    ],
+)
+def test_what_a_source_reads_and_is_not_there_is_a_note(source, noted, tmp_path, monkeypatch):
+    """No fault: whoever trains on another machine has the data already."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "mix.json").write_text("[]")
+    monkeypatch.chdir(tmp_path)
+    notes = check(load(SMOKE, [f"source={source}"]))
+    found = [note for note in notes if "there is nothing at" in note]
+    assert [note.split(":")[0] for note in found] == noted
 
 
 def test_words_that_only_writing_would_need_are_a_note():

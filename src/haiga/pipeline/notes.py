@@ -15,12 +15,15 @@ from haiga.pipeline.lacking import lacking
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.planning.parameters import StageCount
 from haiga.recipe.schema import Recipe
+from haiga.recipe.values import Component
+from haiga.sources.hub import is_somewhere
 from haiga.teachers.tasks import instructions
 from haiga.training import machine
 
 
 def notes(recipe: Recipe) -> Iterator[str]:
     """A line each, from the teacher to the models."""
+    yield from _of_source(recipe.source or {})
     yield from teaching.notes(recipe.teach, recipe.language) if recipe.teach else ()
     yield from judging.notes(recipe)
     yield from judge_terms.notes(recipe)
@@ -64,6 +67,18 @@ def _encoders(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield f"curate.similarity.towers.{language}", name
     if curate.semantic is not None:
         yield "curate.semantic.tower", curate.semantic.tower
+
+
+def _of_source(source: Component) -> Iterator[str]:
+    """What a source reads and is not here: no fault, since whoever trains on another machine has
+    the data already."""
+    for option in ("data", "path", "pictures", "subset"):
+        where = source.get(option)
+        if isinstance(where, str) and where and not is_somewhere(where):
+            yield (
+                f"source.{option}: there is nothing at {where} yet; it is read when pictures are "
+                "gathered. docs/sources.md says what it should be."
+            )
 
 
 def _without_words(recipe: Recipe) -> Iterator[str]:

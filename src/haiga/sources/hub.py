@@ -122,6 +122,14 @@ def _rows(data: str, pictures: str, skip: int) -> tuple[Path | None, Iterator[tu
     return root or paths_of(data)[0].parent, islice(rows_of(data, skip), left)
 
 
+def is_somewhere(data: str) -> bool:
+    """Whether there is something at a path or a pattern, or it can be a name on the hub."""
+    data = _FIRST.fullmatch(data).group(1)  # type: ignore[union-attr]
+    path = Path(data)
+    found = path.exists() or any(Path(path.anchor).glob(path.relative_to(path.anchor).as_posix()))
+    return found or _NAME.fullmatch(data) is not None
+
+
 def from_hub(
     name: str, revision: str | None, split: str, skip: int, *, config: str | None = None
 ) -> Iterator[tuple[str, Read]]:
