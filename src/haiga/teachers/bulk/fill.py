@@ -100,7 +100,11 @@ class Bulk:
             TeacherError: one could not be fetched; it is still there for the next session.
         """
         answers, self._full = self._answers, {}
-        for slip in self._slips.open():
+        slips = self._slips.open()
+        if slips:
+            said = f"waiting for {len(slips):,} of its batches, most of which end within an hour"
+            self._say(f"{said}; stop it if you like, the same command goes on from here")
+        for slip in slips:
             batch = slip.batch or find(self._asked.desk, slip, self._slips.batches())
             if batch is None:
                 self._slips.close(slip, {})  # it never arrived, and is asked again
