@@ -390,7 +390,17 @@ def test_a_killed_session_pays_twice_only_what_was_in_flight(folder, monkeypatch
         teaching.teach(run)
         twice = len(provider.asked) - PRINTS
         assert 0 <= twice <= at_once
-        assert provider.billed - len(_ledger(run)) <= at_once
+        bills = [bill for bill in _ledger(run) if "lost" not in bill]
+        assert provider.billed - len(bills) <= at_once
+    # The ledger says how many that may be, and how much: each at most all that it may have cost.
+    (lost,) = [bill for bill in _ledger(run) if "lost" in bill]
+    assert twice <= lost["lost"] <= at_once
+    assert 0 < lost["most"] < at_once * 0.002
+    assert lost["dollars"] == 0.0
+    (warning,) = [event["text"] for event in run.said if event["kind"] == "warning"]
+    assert (
+        f"{lost['lost']} calls to claude-haiku-5-5 were in flight when a session was k" in warning
+    )
     asked = [json.dumps(body, sort_keys=True) for body in provider.asked]
     assert len(asked) - len(set(asked)) == twice
     assert len(list(run.data("02_captioned").rows())) == PRINTS

@@ -41,7 +41,13 @@ FACTS = RunFacts(
         ]
     },
     summary={"orpo": {"full": {"form": CELL}, "blind": {"form": {**CELL, "mean": 0.1}}}},
-    ledger=[{"model": "claude", "dollars": 1.25}, {"model": "claude", "dollars": 0.5}],
+    ledger=[
+        {"stage": "02_captioned", "model": "claude", "dollars": 1.0},
+        {"stage": "02_captioned", "model": "claude", "dollars": 0.5},
+        {"stage": "02_captioned", "model": "claude", "dollars": 0.0, "lost": 2, "most": 0.01},
+        {"stage": "judge", "model": "another", "dollars": 0.1},
+        {"stage": "sft", "model": "cpu, 2 threads", "dollars": 0.15, "hours": 0.1},
+    ],
     seconds={"align": 60.0, "orpo": 30.0},
 )  # fmt: skip
 DATA = DataFacts(
@@ -71,7 +77,7 @@ def test_every_condition_stands_below_the_figure_that_it_explains():
     text = model_card(FACTS, "orpo")
     assert "| full | 0.67 [0.61, 0.72] |\n| blind | 0.10 [0.61, 0.72] |" in text
     assert "| orpo | orpo | 29,933,568 of 3,207,440,640 | 117 |" in text
-    assert "1 min 30 s on cuda, and 1.75 US dollars in 2 calls." in text
+    assert "1 min 30 s on cuda, and 1.75 US dollars, with 3 calls." in text
 
 
 @pytest.mark.parametrize("name", ["world:tower", "/models/own", "../own", "plain"])
@@ -87,7 +93,7 @@ def test_the_data_card_counts_and_names():
     assert "| CC0 1.0 | 2 |\n| not said | 1 |" in text
     assert "blank 2, a\\|b &lt;i> 1" in text  # no cell of a table, and no HTML, out of data
     assert ModelCard(text).data.size_categories == ["n<1K"]
-    assert "claude (2 calls)" in text
+    assert "\nclaude (2 calls). Texts by" in text  # neither the judge, nor a machine
 
 
 def test_attribution_has_a_row_for_every_picture():

@@ -14,7 +14,7 @@ from haiga.curation.asking import in_order
 from haiga.curation.breaker import stop_if_most_fail
 from haiga.errors import DataError, HaigaError, TeacherError
 from haiga.pipeline.run import Run
-from haiga.pipeline.teaching import books, ledger, words
+from haiga.pipeline.teaching import books, ledger, open_books, words
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Recipe
 from haiga.statistics.intervals import wilson
@@ -59,7 +59,7 @@ def judged(run: Run, pairs: Sequence[Pair]) -> dict[str, Any] | None:
     pictures = store.FinalPictures(run.data("04_final").path)
     _announce(run, section.judge, asked, pictures)
     jobs = [partial(_outcome, pair=pair, pictures=pictures) for pair in asked]
-    teacher = open_teacher(section.judge, PATH, books(run, STAGE), lambda: jobs)
+    teacher = open_teacher(section.judge, PATH, open_books(run, STAGE), lambda: jobs)
     outcomes = in_order(teacher, (partial(job, teacher) for job in jobs))
     found: list[tuple[Pair, Preference]] = []
     failures: list[str] = []

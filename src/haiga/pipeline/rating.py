@@ -20,7 +20,7 @@ from haiga.pipeline.hearings import expected, hearing_of, read_texts
 from haiga.pipeline.judge_terms import PATH
 from haiga.pipeline.questions import items_of
 from haiga.pipeline.run import Run
-from haiga.pipeline.teaching import books, ledger, words
+from haiga.pipeline.teaching import books, ledger, open_books, words
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Judge
 from haiga.store.files import read_json, write_json
@@ -56,7 +56,7 @@ def judge(run: Run, items: Sequence[Item], asked: Asked) -> Cells:
     path = folder / KEPT
     questions = hearing.questions()
     jobs = [partial(outcome, question=each) for each in open_questions(questions, path)]
-    teacher = open_teacher(section.teacher, PATH, books(run, STAGE), lambda: jobs)
+    teacher = open_teacher(section.teacher, PATH, open_books(run, STAGE), lambda: jobs)
     found = ask(teacher, questions, path, run.emit)
     result = _write(run, hearing, found, hearing.result(found))
     rehearsal = result["status"] == "rehearsal"

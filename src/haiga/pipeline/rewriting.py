@@ -11,9 +11,10 @@ from haiga import store
 from haiga.curation.asking import Again, again, in_order, once_more, requests
 from haiga.curation.rows import own_texts
 from haiga.pipeline.run import Run
-from haiga.pipeline.teaching import WRITING, books, expect, ledger, opened_all, words
+from haiga.pipeline.teaching import expect, ledger, open_books, opened_all, words
 from haiga.pipeline.writers import PATH, writers
 from haiga.recipe.schema import Teach
+from haiga.reporting.words import WRITING
 from haiga.teachers.bulk.fill import Job
 from haiga.teachers.by_task import author
 from haiga.teachers.client import Remote, Request
@@ -44,7 +45,7 @@ def rewrite(run: Run, wanted: Sequence[Again]) -> Iterator[tuple[Mapping[str, st
         _say(run, f"asking {model} again: about {words(cost)}")
     jobs = {path: partial(_jobs, own, files) for path, own in by_path.items()}
     try:
-        teacher = opened_all(section, books(run, STAGE), jobs)
+        teacher = opened_all(section, open_books(run, STAGE), jobs)
         tasks = (partial(once_more, teacher, each, files) for each in wanted)
         with closing(in_order(teacher, tasks)) as outcomes:
             for each, (text, failure) in zip(wanted, outcomes, strict=True):

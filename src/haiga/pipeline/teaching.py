@@ -17,6 +17,7 @@ from haiga.pipeline.console import time_left
 from haiga.pipeline.run import Run
 from haiga.pipeline.writers import Writer, exchange_faults, exchanges_of, writers
 from haiga.recipe.schema import Recipe, Teach
+from haiga.reporting.words import WRITING
 from haiga.teachers.books import Books
 from haiga.teachers.bulk.fill import Job, Jobs
 from haiga.teachers.by_task import ByTask
@@ -38,9 +39,11 @@ from haiga.teachers.rehearsal import rehearsed
 from haiga.teachers.tasks import instructions
 from haiga.teachers.voices import voice
 
-STAGE = "02_captioned"
-WRITING = (STAGE, "03_quality_checked")
-"""Stages that ask the teachers of a recipe; a teacher's limit holds for them together."""
+STAGE = WRITING[0]
+
+
+ASKED = "answers/asked.jsonl"
+"""Which calls are in flight: a line before each, and one when it is over."""
 
 
 def teach(run: Run) -> None:
@@ -60,7 +63,7 @@ def teach(run: Run) -> None:
         for model, each in expected.items():
             _say(run, f"asking {model}: about {words(each)}")
         jobs = {each.path: partial(_jobs, run, each, rows) for each in writers(section)}
-        return opened_all(section, books(run, STAGE), jobs)
+        return opened_all(section, open_books(run, STAGE), jobs)
 
     try:
         captioning.caption(
@@ -233,6 +236,7 @@ def books(run: Run, stage: str) -> Books:
     A limit holds for the calls of one stage, and of `WRITING` together.
     """
     spend = to_jsonl(run.folder / "ledger.jsonl")
+    note = to_jsonl(run.folder / ASKED)
     stages = WRITING if stage in WRITING else (stage,)
     return Books(
         answers=run.folder / "answers",
@@ -241,6 +245,7 @@ def books(run: Run, stage: str) -> Books:
             bill["dollars"] for bill in ledger(run, *stages) if bill["model"] == model
         ),
         prices=run.recipe.prices,
+        asked=lambda line: note({"stage": stage, **line}),
         billed=lambda batch: {
             bill["question"] for bill in ledger(run, *stages) if bill.get("batch") == batch
         },
@@ -248,10 +253,38 @@ def books(run: Run, stage: str) -> Books:
     )
 
 
+def open_books(run: Run, stage: str) -> Books:
+    """`books`, for a stage that is about to ask.
+
+    Calls that were in flight when a session was killed may have been paid: the ledger says how
+    many and how much at most, in a line of its own.
+    """
+    left: dict[str, dict[str, Any]] = {}
+    for line in events.read(run.folder / ASKED):
+        if left.pop(line["call"], None) is None:
+            left[line["call"]] = line
+    (run.folder / ASKED).unlink(missing_ok=True)
+    spend = to_jsonl(run.folder / "ledger.jsonl")
+    for asker, model in sorted({(line["stage"], line["model"]) for line in left.values()}):
+        own = [
+            each["most"]
+            for each in left.values()
+            if (each["stage"], each["model"]) == (asker, model)
+        ]
+        lost = {"lost": len(own), "most": sum(own)}
+        spend({"stage": asker, "model": model, "dollars": 0.0, **lost})
+        text = (
+            f"{len(own)} calls to {model} were in flight when a session was killed, and are made "
+            f"again: ${sum(own):.4f} at most that its provider may bill and the ledger does not add"
+        )
+        run.emit({"kind": "warning", "stage": stage, "text": text})
+    return books(run, stage)
+
+
 def ledger(run: Run, *stages: str) -> list[dict[str, Any]]:
     """The calls that `stages` have paid."""
     bills = events.read(run.folder / "ledger.jsonl")
-    return [bill for bill in bills if bill.get("stage") in stages]
+    return [bill for bill in bills if bill.get("stage") in stages and "lost" not in bill]
 
 
 def _say(run: Run, text: str) -> None:

@@ -169,10 +169,11 @@ def _results(run: RunFacts, stage: str) -> Iterator[str]:
 
 def _costs(run: RunFacts) -> Iterator[str]:
     yield "## What it cost\n"
-    dollars = sum(row.get("dollars") or 0 for row in run.ledger)
+    spent = words.spent(run.ledger)
     yield (
         f"{words.duration(sum(run.seconds.values()))} on {_said(run, 'device')}, and "
-        f"{dollars:.2f} US dollars in {len(run.ledger):,} calls."
+        f"{sum(row['dollars'] for row in spent):.2f} US dollars, with "
+        f"{sum(row['calls'] for row in spent):,} calls."
     )
     if run.cost:
         alone = sum(each["median"] for each in run.cost["phases"].values())
@@ -203,7 +204,7 @@ def _data_text(run: RunFacts, data: DataFacts) -> Iterator[str]:
         ),
     )
     yield "## Who wrote the texts\n"
-    spent = words.spent(run.ledger)
+    spent = words.spent([row for row in run.ledger if row.get("stage") in words.WRITING])
     teacher = (run.recipe.get("teach") or {}).get("teacher", {}).get("name", "the source")
     paid = ", ".join(f"{row['model']} ({row['calls']:,} calls)" for row in spent)
     yield f"{paid or teacher}. Texts by a model are not a person's: they may be wrong.\n"

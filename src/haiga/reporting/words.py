@@ -88,6 +88,8 @@ def looking(events: Mapping[str, Sequence[Event]]) -> str:
     return f"Looking took {', '.join(shares)}." if shares else ""
 
 
+WRITING = ("02_captioned", "03_quality_checked")
+"""Stages that ask the teachers of a recipe to write; other calls judge."""
 SPENT = ("tokens_in", "tokens_out", "dollars", "hours")
 
 
@@ -97,7 +99,7 @@ def spent(ledger: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for row in ledger:
         model = str(row.get("model") or row.get("teacher") or "unnamed")
         total = totals.setdefault(model, {"model": model, "calls": 0} | dict.fromkeys(SPENT, 0))
-        total["calls"] += "hours" not in row
+        total["calls"] += "hours" not in row and "lost" not in row
         for key in SPENT:
             total[key] += row.get(key) or 0
     return sorted(totals.values(), key=lambda total: -total["dollars"])

@@ -22,5 +22,7 @@ class Books:
     """The recipe's own, by model: dollars per million tokens in and out."""
     billed: Callable[[str], set[str]] = lambda batch: set()
     """The id of a batch -> its questions that are in the ledger already."""
+    asked: Spend = lambda line: None
+    """Told of every direct call before it is made and once it is over."""
     say: Callable[[str], None] = lambda text: None
     """Told what becomes of batches, which may take hours."""

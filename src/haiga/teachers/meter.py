@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
+from uuid import uuid4
 
 from haiga.errors import BudgetError
 from haiga.teachers.client import Remote, Request, Response
@@ -18,7 +19,14 @@ OVERHEAD: Final = 100
 """Tokens of a question that are neither its pictures nor its words: roles, schemas' own words."""
 
 
-def metered(teacher: Remote, price: Price | None, spend: Spend, spent: float) -> Remote:
+def metered(
+    teacher: Remote,
+    price: Price | None,
+    spend: Spend,
+    spent: float,
+    *,
+    asked: Spend = lambda line: None,
+) -> Remote:
     """`teacher`, its calls in the ledger and within its budget.
 
     Args:
@@ -26,6 +34,8 @@ def metered(teacher: Remote, price: Price | None, spend: Spend, spent: float) ->
         price: None where nothing is paid.
         spend: told of every call that was answered, whatever the answer is worth.
         spent: what it has cost before.
+        asked: told before every call what it may cost, and that it is over; so that a session
+            that is killed leaves behind which calls were in flight.
 
     The teacher that comes back raises BudgetError where a call could pass the budget; it is then
     not made.
@@ -35,7 +45,8 @@ def metered(teacher: Remote, price: Price | None, spend: Spend, spent: float) ->
     def ask(request: Request) -> Response:
         most = dollars_at_most(price, most_in(teacher, request), teacher.max_tokens)
         purse.take(most)
-        paid = 0.0
+        paid, call = 0.0, uuid4().hex
+        asked({"call": call, "model": teacher.model, "most": most})
         try:
             since = time.monotonic()
             response = teacher.ask(request)
@@ -45,6 +56,7 @@ def metered(teacher: Remote, price: Price | None, spend: Spend, spent: float) ->
             spend(bill(teacher.model, response, seconds, request.row, request.task))
         finally:
             purse.settle(most, paid)
+            asked({"call": call})
         return response
 
     return replace(teacher, ask=ask)

@@ -75,7 +75,8 @@ def _opened(asked: Asked, books: Books) -> Teacher | Bulk:
         return Bulk(teacher, jobs, made_of(component), books)
     asked_again = retried(paced(teacher))
     price = price_of(teacher.model, books.prices)
-    paid = metered(asked_again, price, books.spend, books.spent(teacher.model))
+    spent = books.spent(teacher.model)
+    paid = metered(asked_again, price, books.spend, spent, asked=books.asked)
     return cached(paid, books.answers, made_of(component))
 
 
