@@ -86,6 +86,13 @@ def test_a_few_files_all_damaged(curate):
     assert "Traceback" not in told
 
 
+def test_pictures_about_which_nobody_says_anything(curate):
+    code, told = curate({f"{at}.jpg": picture(at, "JPEG") for at in range(4)})
+    assert code == 2
+    assert "Of 4 rows none is left: no text (no caption) 4." in told
+    assert "a teacher under [teach], or the source itself" in told
+
+
 def test_many_files_all_damaged_are_one_fault(curate):
     code, told = curate({f"{at}.jpg": picture(at, "JPEG")[: 200 + at] for at in range(12)})
     assert code == 2

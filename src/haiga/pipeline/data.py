@@ -98,24 +98,23 @@ def curate(run: Run) -> None:
         engine=bind(ENGINES, run.recipe.engine, "engine"),
         emit=run.emit,
     )
-    _require_rows(run)
+    _require_rows(run, "01_filtered", "Change the rules under [curate], or the source.")
 
 
-def _require_rows(run: Run) -> None:
-    """That 01_filtered has left enough to go on with, before a teacher is paid for it.
+def _require_rows(run: Run, stage: str, advice: str) -> None:
+    """That a stage has left enough to go on with, before anybody is paid for it.
 
     Raises:
         DataError: every row was dropped, or as many as the split holds out are left.
     """
-    made = run.data("01_filtered").manifest()
+    made = run.data(stage).manifest()
     if made is None:
         return
     if made.counts["in"] and not made.counts["kept"]:
         why = ", ".join(f"{reason} {count}" for reason, count in made.reasons.items())
         raise DataError(
             f"Of {made.counts['in']} rows none is left: {why}. Each is in "
-            "data/01_filtered/dropped.parquet with what was measured; change the rules under "
-            "[curate], or the source."
+            f"data/{stage}/dropped.parquet with what was found. {advice}"
         )
     require_rows(made.counts["kept"], _sizes(run))
 
@@ -127,6 +126,11 @@ def _sizes(run: Run) -> dict[str, int]:
 
 def finish(run: Run) -> None:
     """03_quality_checked and 04_final."""
+    _require_rows(
+        run,
+        "02_captioned",
+        "Somebody must write about the pictures: a teacher under [teach], or the source itself.",
+    )
     recipe = run.recipe
     texts = recipe.curate.texts
     rules = {task: _rules(captions.RULES, texts[task], f"curate.texts.{task}") for task in texts}
@@ -142,6 +146,7 @@ def finish(run: Run) -> None:
         gate=gate,
         rankings=ranking.rankings(run),
     )
+    _require_rows(run, "03_quality_checked", "Change the rules of [curate.texts], or the voice.")
     split = recipe.split
     seed = recipe.seed if split.seed is None else split.seed
     sizes = _sizes(run)
