@@ -220,7 +220,7 @@ def test_check_speaks_of_keys_prices_and_limits(monkeypatch):
     notes = check(load(RECIPE, _options("https://api.anthropic.com")))
     assert any("the environment variable ANTHROPIC_API_KEY is not set" in note for note in notes)
     unknown = _options("https://api.anthropic.com", model="claude-of-tomorrow")
-    with pytest.raises(RecipeError, match=r"teach\.teacher\.no price of 'claude-of-tomorrow'"):
+    with pytest.raises(RecipeError, match=r"teacher\.model: no price of 'claude-of-tomorrow'"):
         check(load(RECIPE, unknown))
     known = [*unknown, 'prices={"claude-of-tomorrow" = [1.0, 5.0]}']
     check(load(RECIPE, known))

@@ -310,7 +310,7 @@ def test_options_are_read_from_a_recipe():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({}, "teach.teacher.max_dollars: anthropic needs this option"),
+        ({}, r"teach.teacher.max_dollars: anthropic needs this option \(float\)$"),
         ({"max_dollars": 0}, "teach.teacher.max_dollars: must be greater than 0"),
         ({"max_dollars": 1, "effort": "huge"}, "teach.teacher.effort: must be 'low', 'medium'"),
         ({"max_dollars": 1, "pace": {"at_onc": 3}}, "teach.teacher.pace: Unexpected keyword"),

@@ -31,6 +31,7 @@ def stop_if_most_fail(what: str, failures: Sequence[str], tried: int, *, earlier
     if not failures or failed < AT_LEAST or 2 * failed <= tried:
         return
     usual, count = Counter(failures).most_common(1)[0]
+    usual = usual if usual.endswith((".", "!", "?")) else f"{usual}."  # others' words may not end
     raise DataError(
         f"{failed} of the first {tried} {what} failed, so the fault is hardly in each of "
         f"them. {count} failed with: {usual} The stage was stopped and nothing was decided; mend "

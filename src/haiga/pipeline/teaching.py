@@ -18,6 +18,7 @@ from haiga.pipeline.run import Run
 from haiga.pipeline.writers import Writer, exchange_faults, exchanges_of, writers
 from haiga.recipe.schema import Recipe, Teach
 from haiga.reporting.words import WRITING
+from haiga.sources.hub import is_somewhere
 from haiga.teachers.books import Books
 from haiga.teachers.bulk.fill import Job, Jobs
 from haiga.teachers.by_task import ByTask
@@ -26,6 +27,7 @@ from haiga.teachers.client import Remote, Request, Teacher
 from haiga.teachers.estimate import Cost, actual, estimate
 from haiga.teachers.exchanges import EXCHANGES
 from haiga.teachers.exchanges.words import template
+from haiga.teachers.local import Local
 from haiga.teachers.opened import (
     Asked,
     key_faults,
@@ -174,6 +176,8 @@ def notes(section: Teach, language: str) -> Iterator[str]:
     """
     for writer in writers(section):
         teacher = writer.bound()
+        if isinstance(teacher, Local) and not is_somewhere(teacher.name):
+            yield f"{writer.path}.model: there is no model at {teacher.name} yet"
         if not isinstance(teacher, Remote):
             continue
         for fault in key_faults(teacher):

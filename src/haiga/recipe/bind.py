@@ -7,7 +7,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
@@ -73,8 +73,14 @@ def _name_faults(
             yield f"{key}: {name} takes no such option{near}; it takes: {listed(known)}"
     for key, default in known.items():
         if default is REQUIRED and key not in given:
-            kind = inspect.formatannotation(hints[key]) if key in hints else "any value"
+            kind = _plain(hints[key]) if key in hints else "any value"
             yield f"{key}: {name} needs this option ({kind})"
+
+
+def _plain(annotation: Any) -> str:
+    """A type as a person would say it, without its bounds: those are said when they are passed."""
+    bare = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    return inspect.formatannotation(bare)
 
 
 def _typed(annotation: Any, value: Any) -> Any:

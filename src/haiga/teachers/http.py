@@ -175,7 +175,7 @@ def _fault(answer: httpx2.Response, data: bytes, where: str, key: str) -> Teache
         again = asks == "true"
     # The same status as being asked too fast, but it lasts until someone pays.
     if code == "insufficient_quota" or not again:
-        hint = " Check `model`, and `base_url`: it often ends in /v1." if status == 404 else ""
+        hint = ". Check `model`, and `base_url`: it often ends in /v1." if status == 404 else ""
         return TeacherError(f"{where} refused the question ({status}): {words}{hint}")
     return BusyError(f"{where} answered {status}: {words}", wait=_wait(answer.headers))
 
