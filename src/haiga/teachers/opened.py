@@ -95,9 +95,9 @@ def term_faults(teacher: Remote, prices: Mapping[str, tuple[float, float]]) -> I
     price = price_of(teacher.model, prices)
     if price is None and not teacher.local:
         yield (
-            f"model: no price of {teacher.model!r} is known (the table is of {as_of()}); write it in "
-            f'the recipe: prices = {{ "{teacher.model}" = [2.0, 10.0] }}, dollars per million tokens '
-            "in and out, or [0, 0] where nothing is paid"
+            f"model: no price of {teacher.model!r} is known (the table is of {as_of()}); write it "
+            f'in the recipe: prices = {{ "{teacher.model}" = [2.0, 10.0] }}, dollars per million '
+            "tokens in and out, or [0, 0] where nothing is paid"
         )
     paid = price is not None and (price.input or price.output)
     if paid and teacher.max_dollars is None:
