@@ -170,7 +170,7 @@ def test_what_a_source_finds_at_fault_is_dropped_and_said(stages):
     (row,) = stages.folder("00_raw").dropped()
     assert json.loads(row["meta"]) == {"url": "x"}
     assert stages.events[-1]["text"] == (
-        "1 of the 3 things of the source cannot be used; the first, row1: empty file"
+        "1 of the 3 things of the source cannot be used (empty file 1); the first is row1"
     )
 
 

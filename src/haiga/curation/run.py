@@ -29,7 +29,7 @@ from haiga.events import Sink
 from haiga.recipe.checks import traces_of
 from haiga.records import Group
 from haiga.sources import SERIES, Found
-from haiga.store import Folder, PictureFiles, Some, write_final
+from haiga.store import Folder, PictureFiles, Some, require_manifest, write_final
 
 Pairs: TypeAlias = Callable[[], Iterator[tuple[Row, list[Row]]]]
 """Every row with those of its texts that the rules let stand, from the first on at each call."""
@@ -64,10 +64,11 @@ def gather(
             done += len(chunk)
     emit({"kind": "progress", "stage": "00_raw", "done": done, "total": done})
     if first := next(iter(raw.dropped()), None):
-        left = done - len(raw.rows())
+        made = require_manifest(raw.path)
+        why = ", ".join(f"{reason} {count}" for reason, count in made.reasons.items())
         text = (
-            f"{left} of the {done} things of the source cannot be used; the first, "
-            f"{first['id']}: {first['reason']}"
+            f"{made.counts['dropped']} of the {done} things of the source cannot be used ({why}); "
+            f"the first is {first['id']}"
         )
         emit({"kind": "warning", "stage": "00_raw", "text": text})
 
