@@ -185,6 +185,8 @@ def test_the_first_rows_are_the_first_wherever_it_goes_on(rlaif_v):
 def test_what_is_not_there_is_a_sentence(tmp_path):
     with pytest.raises(DataError, match="There is nothing to read at"):
         _found("llava", data=str(tmp_path / "none.json"))
+    with pytest.raises(DataError, match=r"There is nothing to read at sets/none\.parquet"):
+        _found("rlaif_v", data="sets/none.parquet")  # a file, and no set of an owner "sets"
     with pytest.raises(DataError, match="There is no folder of pictures"):
         _found("llava", data=str(tmp_path), pictures=str(tmp_path / "none"))
 

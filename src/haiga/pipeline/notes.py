@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from haiga.errors import HaigaError, RecipeError
@@ -16,7 +17,8 @@ from haiga.pipeline.run import FRESH, checkpoint
 from haiga.planning.parameters import StageCount
 from haiga.recipe.schema import Recipe
 from haiga.recipe.values import Component
-from haiga.sources.hub import is_somewhere
+from haiga.sources import SOURCES
+from haiga.sources.hub import hub, is_here
 from haiga.teachers.tasks import instructions
 from haiga.training import machine
 
@@ -72,9 +74,12 @@ def _encoders(recipe: Recipe) -> Iterator[tuple[str, str]]:
 def _of_source(source: Component) -> Iterator[str]:
     """What a source reads and is not here: no fault, since whoever trains on another machine has
     the data already."""
+    read = SOURCES[source["name"]] if source else None
+    named = isinstance(read, partial) and read.func is hub
     for option in ("data", "path", "pictures", "subset"):
         where = source.get(option)
-        if isinstance(where, str) and where and not is_somewhere(where):
+        may_be_named = named and option == "data"
+        if isinstance(where, str) and where and not is_here(where, or_named=may_be_named):
             yield (
                 f"source.{option}: there is nothing at {where} yet; it is read when pictures are "
                 "gathered. docs/sources.md says what it should be."

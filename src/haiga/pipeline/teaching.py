@@ -18,7 +18,7 @@ from haiga.pipeline.run import Run
 from haiga.pipeline.writers import Writer, exchange_faults, exchanges_of, writers
 from haiga.recipe.schema import Recipe, Teach
 from haiga.reporting.words import WRITING
-from haiga.sources.hub import is_somewhere
+from haiga.sources.hub import is_here
 from haiga.teachers.books import Books
 from haiga.teachers.bulk.fill import Job, Jobs
 from haiga.teachers.by_task import ByTask
@@ -176,7 +176,7 @@ def notes(section: Teach, language: str) -> Iterator[str]:
     """
     for writer in writers(section):
         teacher = writer.bound()
-        if isinstance(teacher, Local) and not is_somewhere(teacher.name):
+        if isinstance(teacher, Local) and not is_here(teacher.name, or_named=True):
             yield f"{writer.path}.model: there is no model at {teacher.name} yet"
         if not isinstance(teacher, Remote):
             continue

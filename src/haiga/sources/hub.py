@@ -13,7 +13,7 @@ from haiga.recipe.names import did_you_mean, listed
 from haiga.sources.base import Found
 from haiga.sources.conversations import RowFault, Shape
 from haiga.sources.files import EMPTY, picture, picture_at
-from haiga.sources.rows import Read, meta_of, names_of, paths_of, rows_of
+from haiga.sources.rows import READERS, Read, meta_of, names_of, paths_of, rows_of
 
 _NAME: Final = re.compile(
     r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?(:(?P<split>\w+))?"
@@ -77,7 +77,7 @@ def table_files(*, data: str, **options: Any) -> Iterator[tuple[str, Path]]:
         DataError: there are none.
     """
     data, _ = _FIRST.fullmatch(data).groups()  # type: ignore[union-attr]
-    if Path(data).exists() or not _NAME.fullmatch(data):
+    if Path(data).exists() or not _named(data):
         paths = paths_of(data)
         yield from zip(names_of(paths), paths, strict=True)
 
@@ -115,19 +115,24 @@ def _rows(data: str, pictures: str, skip: int) -> tuple[Path | None, Iterator[tu
         raise DataError(f"There is no folder of pictures {root}. Check the source's `pictures`.")
     data, first = _FIRST.fullmatch(data).groups()  # type: ignore[union-attr]
     left = max(0, int(first) - skip) if first else None
-    named = _NAME.fullmatch(data)
+    named = _named(data)
     if named and not Path(data).exists():
         split = named["split"] or "train"
         return root, islice(from_hub(named["name"], named["revision"], split, skip), left)
     return root or paths_of(data)[0].parent, islice(rows_of(data, skip), left)
 
 
-def is_somewhere(data: str) -> bool:
-    """Whether there is something at a path or a pattern, or it can be a name on the hub."""
+def _named(data: str) -> re.Match[str] | None:
+    """A name on the hub with its revision and its split; None where it can only be a file."""
+    return None if Path(data).suffix.lower() in READERS else _NAME.fullmatch(data)
+
+
+def is_here(data: str, *, or_named: bool = False) -> bool:
+    """Whether there is something at a path or a pattern, or it may be a name on the hub instead."""
     data = _FIRST.fullmatch(data).group(1)  # type: ignore[union-attr]
     path = Path(data)
     found = path.exists() or any(Path(path.anchor).glob(path.relative_to(path.anchor).as_posix()))
-    return found or _NAME.fullmatch(data) is not None
+    return found or (or_named and _named(data) is not None)
 
 
 def from_hub(
