@@ -76,8 +76,7 @@ def test_claude_is_asked_as_its_api_wants_it():
 
 def test_a_chat_is_asked_as_servers_want_it():
     with served(chat("old pond")) as provider:
-        options = {"temperature": 0.5, "reasoning_effort": "none", "max_tokens": 64}
-        local = teacher("openai_compatible", provider.url, **options)
+        local = teacher("openai_compatible", provider.url, temperature=0.5, max_tokens=64)
         request = question(pictures=(picture(600, 300),), system="Be brief.", schema=SCHEMA, seed=3)
         response = local.ask(request)
     (asked,), (headers,) = provider.asked, provider.headers
@@ -94,7 +93,6 @@ def test_a_chat_is_asked_as_servers_want_it():
         "model": "gpt-6-luna",
         "max_tokens": 64,
         "temperature": 0.5,
-        "reasoning_effort": "none",
         "seed": 3,
         "response_format": {"type": "json_schema", "json_schema": wanted},
     }
@@ -102,7 +100,34 @@ def test_a_chat_is_asked_as_servers_want_it():
     assert (response.tokens_cached, response.tokens_written) == (200, 700)
 
 
-def test_openai_itself_is_asked_in_its_own_words_and_to_keep_nothing(monkeypatch):
+def test_openais_own_models_are_told_how_much_to_reason_and_to_keep_nothing():
+    """What OpenAI keeps by itself of GPT-5.6 and later costs a quarter more."""
+    with served(chat("old pond")) as provider:
+        gpt = TEACHERS["openai"](
+            model="gpt-6-luna",
+            max_dollars=1.0,
+            reasoning_effort="none",
+            temperature=0.5,
+            max_tokens=64,
+            base_url=f"{provider.url}/v1",
+        )
+        assert gpt.ask(question(seed=3)).text == "old pond"
+    (asked,) = provider.asked
+    del asked["messages"]
+    assert asked == {
+        "model": "gpt-6-luna",
+        "max_completion_tokens": 64,
+        "temperature": 0.5,
+        "reasoning_effort": "none",
+        "prompt_cache_options": {"mode": "explicit"},
+        "seed": 3,
+    }
+    assert provider.paths == ["/v1/chat/completions"]
+    assert (gpt.local, gpt.key, gpt.max_dollars) == (False, "OPENAI_API_KEY", 1.0)
+    assert gpt.tokens_in(question(pictures=(picture(256, 256),))) == 77
+
+
+def test_openai_behind_its_address_is_asked_the_same_way(monkeypatch):
     bodies = []
     answer = json.loads(chat("yes").body)
     monkeypatch.setattr(http, "post", lambda url, body, *_: bodies.append(body) or answer)
@@ -112,10 +137,8 @@ def test_openai_itself_is_asked_in_its_own_words_and_to_keep_nothing(monkeypatch
     new, old = bodies
     assert "max_tokens" not in new
     assert new["max_completion_tokens"] == old["max_completion_tokens"] == 9
-    # What it keeps by itself of GPT-5.6 and later costs a quarter more; models before know no such
-    # option.
     assert new["prompt_cache_options"] == {"mode": "explicit"}
-    assert "prompt_cache_options" not in old
+    assert "prompt_cache_options" not in old  # models before know no such option
 
 
 @pytest.mark.parametrize(

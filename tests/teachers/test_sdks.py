@@ -38,7 +38,9 @@ def test_openais_sends_the_same():
     sdk = pytest.importorskip("openai")
     with served(chat("old pond")) as provider:
         url = f"{provider.url}/v1"
-        ours = TEACHERS["openai_compatible"](model="gpt-6-luna", base_url=url).ask(REQUEST)
+        ours = TEACHERS["openai"](
+            model="gpt-6-luna", max_dollars=1, reasoning_effort="low", base_url=url
+        ).ask(REQUEST)
         with sdk.OpenAI(base_url=url, max_retries=0) as client:
             theirs = client.chat.completions.create(**provider.asked[0])
     assert provider.asked[0] == provider.asked[1]

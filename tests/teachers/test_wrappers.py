@@ -360,24 +360,20 @@ def test_how_it_is_reached_makes_no_other_answer():
     assert made_of(_component("http://a", effort="low")) != one
 
 
-def test_an_option_that_came_later_changes_no_older_answer():
-    old = {"name": "openai_compatible", "model": "m", "base_url": "http://a/v1"}
-    assert "reasoning_effort" not in made_of(old)
-    assert made_of({**old, "reasoning_effort": "low"})["reasoning_effort"] == "low"
-
-
 @pytest.mark.parametrize(
-    ("said", "local", "notes"),
+    ("said", "notes"),
     [
-        ({}, False, 1),
-        ({"effort": "low"}, False, 0),
-        ({"max_tokens": 4096}, False, 0),
-        ({}, True, 0),
+        ({}, 1),
+        ({"effort": "low"}, 0),
+        ({"max_tokens": 4096}, 0),
+        ({"name": "openai"}, 1),
+        ({"name": "openai", "reasoning_effort": "none"}, 0),
+        ({"name": "openai_compatible"}, 0),
     ],
 )
-def test_what_a_model_thinks_is_spoken_of_before_it_is_paid(said, local, notes):
+def test_what_a_model_thinks_is_spoken_of_before_it_is_paid(said, notes):
     component = _component("http://a", **said)
-    teacher = remote(None, local=local, max_tokens=said.get("max_tokens", 1024))
+    teacher = remote(None, max_tokens=said.get("max_tokens", 1024))
     found = list(thought_notes(teacher, component))
     assert len(found) == notes
     assert all("effort is not said" in note and "max_tokens = 1024" in note for note in found)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from haiga.teachers.anthropic import anthropic
 from haiga.teachers.client import Request, Response, Teacher
 from haiga.teachers.local import local
+from haiga.teachers.openai import openai
 from haiga.teachers.openai_compatible import openai_compatible
 from haiga.teachers.poet import poet
 from haiga.teachers.witness import WITNESS_VERSION, witness
@@ -15,6 +16,7 @@ from haiga.world import POETS_VERSION
 TEACHERS: dict[str, Callable[..., Teacher]] = {
     "poet": poet,
     "anthropic": anthropic,
+    "openai": openai,
     "openai_compatible": openai_compatible,
     "local": local,
     "witness": witness,

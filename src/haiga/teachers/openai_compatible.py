@@ -1,11 +1,11 @@
-"""Whatever speaks OpenAI's chat completions: OpenAI, vLLM, Ollama, llama.cpp, LM Studio, …."""
+"""Whatever speaks OpenAI's chat completions: vLLM, Ollama, llama.cpp, LM Studio, a gateway, …."""
 
 from __future__ import annotations
 
 from functools import partial
 from ipaddress import ip_address
 from math import ceil
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -19,7 +19,6 @@ from haiga.teachers.views import MEDIA_TYPE, sizes, view
 
 _OPENAI: Final = "api.openai.com"
 _STOPS: Final = {"stop": "end", "length": "length", "content_filter": "refusal"}
-ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 def openai_compatible(
@@ -30,7 +29,6 @@ def openai_compatible(
     max_dollars: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
     max_tokens: Annotated[int, Field(ge=1)] = 1024,
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None,
-    reasoning_effort: ReasoningEffort | None = None,
     side: Annotated[int, Field(ge=28, le=2048)] = 896,
     pace: Pace | None = None,
 ) -> Remote:
@@ -43,30 +41,21 @@ def openai_compatible(
         key: the environment variable that holds the key; a server on this machine may need none.
         max_dollars: for all its calls in a run; needed where the model has a price.
         max_tokens: of one answer, reasoning included.
-        temperature: the server's own where none is given. Models that reason refuse it, GPT-6 too,
-            unless they do not reason.
-        reasoning_effort: the model's own where none is given. Not every model knows every one.
+        temperature: the server's own where none is given.
         side: of a picture as it is shown, the longer one, in pixels.
         pace: how fast it may be asked, or in batches, where the server takes them.
     """
     # OpenAI's newer models refuse the old name, and other servers do not know the new one.
     limit = "max_completion_tokens" if _host(base_url) == _OPENAI else "max_tokens"
-    given = {"temperature": temperature, "reasoning_effort": reasoning_effort}
     settings = {
         "model": model,
         limit: max_tokens,
-        **{name: value for name, value in given.items() if value is not None},
-        **(_ONCE if _host(base_url) == _OPENAI and _is_dearer_kept(model) else {}),
+        **({} if temperature is None else {"temperature": temperature}),
+        **(kept_nothing(model) if _host(base_url) == _OPENAI else {}),
     }
-    server = http.Server(base_url.rstrip("/"), key)
-
-    def body(request: Request) -> dict[str, Any]:
-        return _body(request, settings, side)
-
     return Remote(
         name=model,
         model=model,
-        ask=lambda request: _response(server.post("/chat/completions", body(request))),
         tokens_in=partial(_tokens, model=model, side=side),
         max_tokens=max_tokens,
         url=base_url,
@@ -74,18 +63,37 @@ def openai_compatible(
         local=_is_local(_host(base_url)),
         pace=pace or Pace(),
         max_dollars=max_dollars,
-        desk=desk(server, body, _response),
+        **by_chat(http.Server(base_url.rstrip("/"), key), settings, side),
     )
 
 
-_ONCE: Final = {"prompt_cache_options": {"mode": "explicit"}}
-"""Keep nothing for the next time: what is asked about a picture begins with other words each time,
-and OpenAI asks a quarter more for what it keeps, by itself, of GPT-5.6 and later."""
+def by_chat(server: http.Server, settings: dict[str, Any], side: int) -> dict[str, Any]:
+    """How a `Remote` is asked by chat completions, directly and in batches.
+
+    Args:
+        server: the API, with /v1.
+        settings: of every question: the model and how it answers.
+        side: of a picture as it is shown, the longer one, in pixels.
+    """
+
+    def body(request: Request) -> dict[str, Any]:
+        return _body(request, settings, side)
+
+    def ask(request: Request) -> Response:
+        return _response(server.post("/chat/completions", body(request)))
+
+    return {"ask": ask, "desk": desk(server, body, _response)}
 
 
-def _is_dearer_kept(model: str) -> bool:
+def kept_nothing(model: str) -> dict[str, Any]:
+    """What tells OpenAI to keep nothing of a question for the next time, where keeping is dearer.
+
+    It keeps by itself, and asks a quarter more for it from GPT-5.6 on; models before know no such
+    option.
+    """
     price = price_of(model, {})
-    return price is not None and (price.written or 0.0) > price.input
+    dearer = price is not None and (price.written or 0.0) > price.input
+    return {"prompt_cache_options": {"mode": "explicit"}} if dearer else {}
 
 
 def _host(url: str) -> str:

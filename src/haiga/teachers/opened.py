@@ -21,9 +21,7 @@ from haiga.teachers.retry import retried
 
 HOW: Final = ("base_url", "key", "max_dollars", "pace")
 """Options that say how a teacher is reached and paid, and change nothing that it writes."""
-_UNSAID: Final = ("reasoning_effort",)
-"""Options that came later: left out where they are not said, so that older answers are found."""
-_EFFORTS: Final = {"anthropic": "effort", "openai_compatible": "reasoning_effort"}
+_EFFORTS: Final = {"anthropic": "effort", "openai": "reasoning_effort"}
 _ROOM: Final = 4096
 """Tokens of an answer in which a model has room to think."""
 
@@ -83,8 +81,7 @@ def _opened(asked: Asked, books: Books) -> Teacher | Bulk:
 def made_of(component: Mapping[str, Any]) -> dict[str, Any]:
     """What a teacher's answers depend on: its options with their defaults, without `HOW`."""
     known = {**options(TEACHERS[component["name"]]), **component}
-    unsaid = [key for key in _UNSAID if known.get(key) is None]
-    return {key: value for key, value in known.items() if key not in (*HOW, *unsaid)}
+    return {key: value for key, value in known.items() if key not in HOW}
 
 
 def term_faults(teacher: Remote, prices: Mapping[str, tuple[float, float]]) -> Iterator[str]:
@@ -117,8 +114,8 @@ def key_faults(teacher: Remote) -> Iterator[str]:
 
 def thought_notes(teacher: Remote, component: Mapping[str, Any]) -> Iterator[str]:
     """What a model thinks before it answers is paid, and may leave no room for the answer."""
-    option = _EFFORTS[component["name"]]
-    if component.get(option) is None and teacher.max_tokens < _ROOM and not teacher.local:
+    option = _EFFORTS.get(component["name"])
+    if option and component.get(option) is None and teacher.max_tokens < _ROOM:
         yield (
             f"{option} is not said. Where {teacher.model} thinks before it answers, that is paid "
             f"and counts in max_tokens = {teacher.max_tokens}, so that answers may be cut off; "
