@@ -65,7 +65,7 @@ def test_by_an_encoder_it_is_the_cosine(vlm):
 
 @pytest.mark.parametrize("score", [math.nan, -math.inf])
 def test_a_score_that_is_none_is_an_error(vlm, monkeypatch, score):
-    def broken(vlm, items, texts, pictures, best):
+    def broken(vlm, items, texts, pictures, best, features):
         return [[0.0] * 5 + [score] for _ in items]
 
     monkeypatch.setitem(grounded.BY, "dependence", broken)

@@ -8,8 +8,16 @@ from haiga.batches.render import render
 from haiga.errors import DataError, PlaceholderError, TooLongError
 from haiga.models import adapters
 from haiga.models.assemble import assemble
-from haiga.models.generate import generate
-from haiga.records import IMAGE, MAX_PICTURES, Group, Message, Picture, user
+from haiga.models.generate import generate, respond
+from haiga.records import (
+    IMAGE,
+    MAX_PICTURES,
+    Group,
+    Message,
+    Picture,
+    message_to_dict,
+    user,
+)
 
 COLOURS = ("red", "blue", "green")
 PICTURES = [Image.new("RGB", (60, 30), colour) for colour in COLOURS]
@@ -35,6 +43,30 @@ def test_batched_answers_are_those_of_one_at_a_time(tiny_vlm):
     assert _run(tiny_vlm) == alone
     assert _run(tiny_vlm, batch=2) == alone
     assert len(set(alone)) > 1
+
+
+def test_answers_are_those_of_transformers(tiny_vlm):
+    """By the processor's ids, pixels, and the model's own `generate`."""
+    barred = [tiny_vlm.image_token_id, *range(len(tiny_vlm.tokenizer), tiny.VOCABULARY)]
+    how = {"max_new_tokens": 10, "do_sample": False, "suppress_tokens": barred}
+    expected = []
+    for prompt, images in zip(PROMPTS, IMAGES, strict=True):
+        rows = [message_to_dict(message) for message in prompt]
+        inputs = tiny_vlm.processor(
+            text=tiny_vlm.processor.apply_chat_template(rows, add_generation_prompt=True),
+            images=images or None,
+            return_tensors="pt",
+        )
+        written = tiny_vlm.model.generate(**inputs, **how)[0, inputs["input_ids"].shape[1] :]
+        expected.append(tiny_vlm.tokenizer.decode(written, skip_special_tokens=True))
+    assert _run(tiny_vlm) == expected
+
+
+def test_several_answers_stand_side_by_side(tiny_vlm):
+    drawn = _run(tiny_vlm, number=3, temperature=1.0)
+    assert len(drawn) == 15
+    assert len(set(drawn)) > 5
+    assert _run(tiny_vlm, number=3) == [text for text in _run(tiny_vlm) for _ in range(3)]
 
 
 def test_greedy_is_the_likeliest_token_by_hand(tiny_vlm):
@@ -74,20 +106,16 @@ def _prefer(vlm, token_id):
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_the_picture_place_is_never_written(tiny_vlm, temperature):
+def test_the_picture_place_is_never_written(tiny_vlm, temperature, monkeypatch):
     _prefer(tiny_vlm, tiny_vlm.image_token_id)
-    calls = []
-    original = tiny_vlm.model.generate
-
-    def spy(**given):
-        calls.append(original(**given)[:, given["input_ids"].shape[1] :])
-        return torch.cat([given["input_ids"], calls[-1]], dim=1)
-
-    tiny_vlm.model.generate = spy
+    written = []
+    original = tiny_vlm.tokenizer.decode
+    monkeypatch.setattr(
+        tiny_vlm.tokenizer, "decode", lambda ids, **how: written.extend(ids) or original(ids, **how)
+    )
     _run(tiny_vlm, temperature=temperature)
-    written = torch.cat([call.flatten() for call in calls])
-    assert not (written == tiny_vlm.image_token_id).any()
-    assert int(written.max()) < len(tiny_vlm.tokenizer), "rows without a token are never written"
+    assert tiny_vlm.image_token_id not in written
+    assert max(written) < len(tiny_vlm.tokenizer), "rows without a token are never written"
 
 
 def test_an_answer_ends_at_the_end_marker(tiny_vlm):
@@ -151,24 +179,17 @@ def test_what_is_asked_is_what_was_trained(tiny_vlm, monkeypatch):
     shown = tuple(Picture(str(at)) for at in range(len(IMAGES[2])))
     trained = render(tiny_vlm.processor, Group("row", PROMPTS[2], (), shown), tiny.PATCHES).prefix
     seen = []
-    own = tiny_vlm.model.generate
-
-    def asked(**given):
-        seen.append(given["input_ids"][0].tolist())
-        return own(**given)
-
-    monkeypatch.setattr(tiny_vlm.model, "generate", asked)
+    monkeypatch.setattr(
+        "haiga.models.generate.sample",
+        lambda vlm, prompts, **how: seen.append(prompts.input_ids[0].tolist()) or [(7,)],
+    )
     generate(tiny_vlm, [PROMPTS[2]], [IMAGES[2]], max_new_tokens=2)
     given = tiny_vlm.design.asked(tiny_vlm.processor, "<|image_pad|>what?", PICTURES[0])
     assert seen == [list(trained)]
     assert given["input_ids"][0, 0] == tiny_vlm.image_token_id
 
 
-def test_progress_and_nothing_to_do(tiny_vlm):
-    seen = []
-    _run(tiny_vlm, batch=2, progress=lambda done, total: seen.append((done, total)))
-    # Two without pictures, then three with.
-    assert seen == [(2, 5), (4, 5), (5, 5)]
+def test_nothing_to_do(tiny_vlm):
     assert generate(tiny_vlm, [], [], max_new_tokens=5) == []
 
 
@@ -184,10 +205,12 @@ def test_swapped_pictures_of_a_batch_are_caught_by_row(tiny_vlm):
         generate(tiny_vlm, [PROMPTS[1], PROMPTS[2]], [PICTURES[:2], PICTURES[:1]], max_new_tokens=2)
 
 
-def test_a_processor_that_counts_otherwise_is_caught_by_row(tiny_vlm):
-    tiny_vlm.processor.num_additional_image_tokens = 1
-    with pytest.raises(PlaceholderError, match=r"Prompt 1 has 17 picture positions for 1 pictures"):
-        _run(tiny_vlm)
+def test_features_that_fill_other_places_are_caught_by_row(tiny_vlm):
+    def see(rows):
+        return torch.zeros(sum(len(IMAGES[row]) for row in rows), 17, tiny.VISION_WIDTH)
+
+    with pytest.raises(PlaceholderError, match="Row 1: 16 picture places for 1 pictures of 17"):
+        respond(tiny_vlm, PROMPTS, see, max_new_tokens=2)
 
 
 def test_a_text_cannot_add_a_picture_place(tiny_vlm):

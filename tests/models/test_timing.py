@@ -42,7 +42,7 @@ def test_what_is_timed_is_what_is_answered(tiny_vlm, monkeypatch):
         return token
 
     monkeypatch.setattr(timing, "_read", noted)
-    monkeypatch.setattr("haiga.models.generate.unwritten", lambda vlm: None)
+    monkeypatch.setattr("haiga.models.sample.unwritten", lambda vlm: [])
     images = shown(3)
     timing._pass(tiny_vlm, [(PROMPT, own) for own in images], NEW)
     ids = torch.stack(written, 1).tolist()

@@ -10,24 +10,30 @@ training gave it. The model then gets as much signal as before, and none of it m
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from haiga.errors import ModelError
-from haiga.evaluation.conditions import Item, images
+from haiga.evaluation.conditions import Item
+from haiga.evaluation.seen import features_of
 from haiga.models.assemble import Vlm
 from haiga.models.device import device
 from haiga.models.embeddings import base_of
-from haiga.models.generate import generate, generate_text
+from haiga.models.generate import generate_text, respond
 
 
 def answerer(
-    load: Callable[[], Vlm], pictures: Mapping[str, bytes], **decoding: Any
+    load: Callable[[], Vlm],
+    pictures: Mapping[str, bytes],
+    features: Path | None = None,
+    **decoding: Any,
 ) -> Callable[[list[Item]], list[str]]:
     """An answerer that loads its model when it is first asked, and each time it is asked.
 
@@ -36,14 +42,18 @@ def answerer(
     Args:
         load: returns the model.
         pictures: the bytes of each picture that an item may show.
-        decoding: for `models.generate.generate`: `max_new_tokens`, `temperature`, `seed`, `batch`.
+        features: the folder where what towers see is kept, a run's own; None keeps nothing.
+        decoding: for `models.generate.respond`: `max_new_tokens`, `temperature`, `seed`, `batch`.
     """
 
     def answer(items: list[Item]) -> list[str]:
-        shown = [images(item, pictures) for item in items]
         vlm = load()
         vlm.model.to(device())
-        return generate(vlm, [item.prompt for item in items], shown, **decoding)
+
+        def see(rows: Sequence[int]) -> Float[Tensor, "P T D"]:
+            return features_of(vlm, [items[row] for row in rows], pictures, features)
+
+        return respond(vlm, [item.prompt for item in items], see, **decoding)
 
     return answer
 

@@ -33,16 +33,18 @@ CONDITIONED: Final = (*ALONE, "blind_lm", "random_projector")
 words."""
 
 
-def ask(load: Callable[[], Vlm], bench: Bench, *, batch: int) -> Answerer:
+def ask(
+    load: Callable[[], Vlm], bench: Bench, features: Path | None = None, *, batch: int
+) -> Answerer:
     """How a model answers a benchmark: it writes, or the likeliest candidate speaks for it.
 
     A question that does not fit in the model's positions is answered with nothing, which is wrong:
-    to leave it out would reward a short memory.
+    to leave it out would reward a short memory. `features` as of `evaluation.answerers.answerer`.
     """
     if bench.by == "likelihood":
-        one: Answerer = _likeliest(load, bench.pictures)
+        one: Answerer = _likeliest(load, bench.pictures, features)
     else:
-        one = answerer(load, bench.pictures, **decoding(bench), batch=batch)
+        one = answerer(load, bench.pictures, features, **decoding(bench), batch=batch)
 
     def answer(items: list[Item]) -> list[str]:
         try:
@@ -56,11 +58,14 @@ def ask(load: Callable[[], Vlm], bench: Bench, *, batch: int) -> Answerer:
     return answer
 
 
-def _likeliest(load: Callable[[], Vlm], pictures: Mapping[str, bytes]) -> Answerer:
+def _likeliest(
+    load: Callable[[], Vlm], pictures: Mapping[str, bytes], features: Path | None
+) -> Answerer:
     def answer(items: list[Item]) -> list[str]:
         vlm = load()
         vlm.model.to(device())
-        asked = answer_logps(vlm, items, [each.truth["candidates"] for each in items], pictures)
+        texts = [each.truth["candidates"] for each in items]
+        asked = answer_logps(vlm, items, texts, pictures, features)
         return [
             str(item.truth["labels"][int(likely.means.argmax())])
             for item, likely in zip(items, asked, strict=True)

@@ -78,8 +78,13 @@ def item_from(group: Group) -> Item:
 
 def images(item: Item, pictures: Mapping[str, bytes]) -> list[Image.Image]:
     """The pictures that a model is shown for `item`, upright RGB, in the order of their places."""
-    opened = [open_picture(pictures[picture.id]) for picture in item.pictures]
-    return [Image.new("RGB", each.size, GREY) for each in opened] if item.grey else opened
+    return [view(picture, item.grey, pictures) for picture in item.pictures]
+
+
+def view(picture: Picture, grey: bool, pictures: Mapping[str, bytes]) -> Image.Image:
+    """One picture, upright RGB; uniform grey of its size where it is shown so."""
+    opened = open_picture(pictures[picture.id])
+    return Image.new("RGB", opened.size, GREY) if grey else opened
 
 
 def _as_is(items: Sequence[Item], seed: int) -> list[Item]:

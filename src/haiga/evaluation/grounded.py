@@ -14,15 +14,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
+
+from jaxtyping import Float
+from torch import Tensor
 
 from haiga.errors import ModelError, RecipeError
 from haiga.evaluation.conditions import CONDITIONS, Item, images
 from haiga.evaluation.likelihood import answer_logps
 from haiga.evaluation.run import Answerer
+from haiga.evaluation.seen import features_of
 from haiga.models.assemble import Vlm
 from haiga.models.device import device
-from haiga.models.generate import generate
+from haiga.models.generate import respond
 from haiga.models.towers import Towers, load_towers, picture_embeds, text_embeds
 from haiga.store.files import write_atomically
 
@@ -55,9 +59,15 @@ class Candidate:
 
 
 def best_of(
-    vlm: Vlm, items: Sequence[Item], pictures: Mapping[str, bytes], best: Best
+    vlm: Vlm,
+    items: Sequence[Item],
+    pictures: Mapping[str, bytes],
+    best: Best,
+    features: Path | None = None,
 ) -> list[list[Candidate]]:
     """The candidates of each item, the best one first, then in the order in which they were drawn.
+
+    A prompt and its pictures are read once for all candidates; `features` as of `answerer`.
 
     Raises:
         RecipeError: there is no such score, or it lacks its encoder.
@@ -65,31 +75,36 @@ def best_of(
     """
     if best.by not in BY:
         raise RecipeError(f"There is no score {best.by!r}; there are: {', '.join(BY)}.")
-    shown = [images(item, pictures) for item in items]
-    drawn = [
-        generate(
-            vlm,
-            [item.prompt for item in items],
-            shown,
-            max_new_tokens=best.max_new_tokens,
-            temperature=best.temperature,
-            seed=best.seed + number,
-        )
-        for number in range(best.samples)
-    ]
-    texts = [list(own) for own in zip(*drawn, strict=True)]
-    scores = BY[best.by](vlm, items, texts, pictures, best)
+
+    def see(rows: Sequence[int]) -> Float[Tensor, "P T D"]:
+        return features_of(vlm, [items[row] for row in rows], pictures, features)
+
+    drawn = respond(
+        vlm,
+        [item.prompt for item in items],
+        see,
+        number=best.samples,
+        max_new_tokens=best.max_new_tokens,
+        temperature=best.temperature,
+        seed=best.seed,
+    )
+    texts = [drawn[at * best.samples : (at + 1) * best.samples] for at in range(len(items))]
+    scores = BY[best.by](vlm, items, texts, pictures, best, features)
     return [
         _ordered(item, own, given) for item, own, given in zip(items, texts, scores, strict=True)
     ]
 
 
 def answerer(
-    load: Callable[[], Vlm], pictures: Mapping[str, bytes], best: Best, kept: Path
+    load: Callable[[], Vlm],
+    pictures: Mapping[str, bytes],
+    best: Best,
+    kept: Path,
+    features: Path | None = None,
 ) -> Answerer:
     """An answerer that takes the best of several; all of them are kept in `kept`, a line an item.
 
-    `load` as for `evaluation.answerers.answerer`.
+    `load`, `pictures` and `features` as for `evaluation.answerers.answerer`.
     """
 
     def answer(items: list[Item]) -> list[str]:
@@ -97,7 +112,7 @@ def answerer(
         vlm.model.to(device())
         found = []
         for start in range(0, len(items), ROWS):
-            found += best_of(vlm, items[start : start + ROWS], pictures, best)
+            found += best_of(vlm, items[start : start + ROWS], pictures, best, features)
         keep(kept, {item.id: own for item, own in zip(items, found, strict=True)})
         return [own[0].text for own in found]
 
@@ -124,10 +139,13 @@ def dependence(
     texts: Sequence[Sequence[str]],
     pictures: Mapping[str, bytes],
     best: Best,
+    features: Path | None,
 ) -> Scores:
     """log p(text | picture, prompt) - log p(text | prompt), in nats a token, by the model."""
     blind = CONDITIONS["blind"].transform(items, 0)
-    with_it, without = (answer_logps(vlm, asked, texts, pictures) for asked in (items, blind))
+    with_it, without = (
+        answer_logps(vlm, asked, texts, pictures, features) for asked in (items, blind)
+    )
     return [
         ((one.logps - other.logps) / one.tokens).tolist()
         for one, other in zip(with_it, without, strict=True)
@@ -140,6 +158,7 @@ def similarity(
     texts: Sequence[Sequence[str]],
     pictures: Mapping[str, bytes],
     best: Best,
+    features: Path | None,
 ) -> Scores:
     """The cosine of picture and text by a dual encoder; over several pictures, the mean."""
     if not best.encoder:
@@ -155,7 +174,7 @@ def similarity(
     return found
 
 
-BY: Final[dict[str, Callable[[Vlm, Sequence[Item], Any, Mapping[str, bytes], Best], Scores]]] = {
+BY: Final[dict[str, Callable[..., Scores]]] = {
     "dependence": dependence,
     "similarity": similarity,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 import torch
@@ -17,11 +18,11 @@ from torch import Tensor
 from haiga.batches.groups import collate
 from haiga.batches.render import Rendered, render
 from haiga.errors import TooLongError
-from haiga.evaluation.conditions import Item, images
+from haiga.evaluation.conditions import Item
+from haiga.evaluation.seen import features_of
 from haiga.models import branches
 from haiga.models.assemble import Vlm
 from haiga.models.embeddings import base_of
-from haiga.models.features import encode_pictures
 from haiga.records import Answer, Group, assistant
 
 ROOM: Final = 4096
@@ -50,6 +51,7 @@ def answer_logps(
     items: Sequence[Item],
     texts: Sequence[Sequence[str]],
     pictures: Mapping[str, bytes],
+    features: Path | None = None,
     *,
     room: int = ROOM,
 ) -> list[Likely]:
@@ -62,6 +64,7 @@ def answer_logps(
         items: what is asked, with the pictures that are shown.
         texts: of each item, one or more.
         pictures: the bytes of the items' pictures.
+        features: the folder where what towers see is kept, a run's own; None keeps nothing.
         room: positions of one forward pass.
 
     Raises:
@@ -74,7 +77,9 @@ def answer_logps(
     vlm.model.eval()
     try:
         for part in _batches(rows, room):
-            for (at, _), likely in zip(part, _logps(vlm, part, items, pictures), strict=True):
+            shown = [items[at] for at, _ in part if items[at].pictures]
+            seen = features_of(vlm, shown, pictures, features) if shown else None
+            for (at, _), likely in zip(part, _logps(vlm, part, seen), strict=True):
                 found[at].append(likely)
     finally:
         vlm.model.train(training)
@@ -126,12 +131,10 @@ def _batches(rows: Sequence[Asked], room: int) -> Iterator[list[Asked]]:
 
 
 def _logps(
-    vlm: Vlm, part: Sequence[Asked], items: Sequence[Item], pictures: Mapping[str, bytes]
+    vlm: Vlm, part: Sequence[Asked], features: Float[Tensor, "P T D"] | None
 ) -> list[tuple[Tensor, Tensor]]:
     """Of each row, the sums of its answers' log-probs and the numbers of their tokens."""
     batch = collate([row for _, row in part], vlm.tokenizer.pad_token_id).to(vlm.model.device)
-    shown = [picture for at, _ in part for picture in images(items[at], pictures)]
-    features = encode_pictures(vlm, shown) if shown else None
     logps = branches.token_logps(vlm.model, batch, features)
     count = len(batch.group_of)
     sums = logps.new_zeros(count).index_add(0, batch.answer_of, logps).cpu()

@@ -13,6 +13,7 @@ right; and an encoder is asked only where it surely finds the pictures of the re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, TypeVar
 
 import torch
@@ -60,6 +61,7 @@ def by_model(
     items: Sequence[Item],
     cells: Mapping[K, Sequence[str]],
     pictures: Mapping[str, bytes],
+    features: Path | None = None,
 ) -> dict[K, Parts]:
     """The scores of the texts of several cells, by log p(text | picture).
 
@@ -70,9 +72,10 @@ def by_model(
         items: of one picture, task and language.
         cells: by any names; each has one text for each item.
         pictures: the bytes of the items' pictures.
+        features: the folder where what towers see is kept, a run's own; None keeps nothing.
     """
     texts = list(dict.fromkeys(text for own in cells.values() for text in own))
-    table = likelihoods(vlm, items, texts, pictures)
+    table = likelihoods(vlm, items, texts, pictures, features)
     column = {text: at for at, text in enumerate(texts)}
     return {
         name: beaten(table[:, [column[text] for text in own]], items, own)

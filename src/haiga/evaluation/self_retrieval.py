@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,6 +38,7 @@ def by_likelihood(
     items: Sequence[Item],
     texts: Sequence[str],
     pictures: Mapping[str, bytes],
+    features: Path | None = None,
     *,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -51,21 +53,26 @@ def by_likelihood(
         items: N of one picture each.
         texts: what was written to each of them.
         pictures: the bytes of the items' pictures.
+        features: the folder where what towers see is kept, a run's own; None keeps nothing.
         seed: of the bootstrap.
     """
     (blind,) = CONDITIONS["blind"].transform(items[:1], seed)
     (prior,) = answer_logps(vlm, [blind], [texts], pictures)
-    similarity = likelihoods(vlm, items, texts, pictures)
+    similarity = likelihoods(vlm, items, texts, pictures, features)
     return both_ways(similarity, clusters=clusters(items), seed=seed, prior=prior.logps)
 
 
 def likelihoods(
-    vlm: Vlm, items: Sequence[Item], texts: Sequence[str], pictures: Mapping[str, bytes]
+    vlm: Vlm,
+    items: Sequence[Item],
+    texts: Sequence[str],
+    pictures: Mapping[str, bytes],
+    features: Path | None = None,
 ) -> Float[Tensor, "P T"]:
     """log p(text | picture), nats, of every item's picture and every text, all asked in the first
-    item's words."""
+    item's words; `features` as of `by_likelihood`."""
     alike = [replace(item, prompt=items[0].prompt) for item in items]
-    rows = answer_logps(vlm, alike, [texts] * len(alike), pictures)
+    rows = answer_logps(vlm, alike, [texts] * len(alike), pictures, features)
     return torch.stack([likely.logps for likely in rows])
 
 

@@ -1,8 +1,9 @@
-"""Attention in bfloat16 on a CPU, where two plain matrix products are faster than torch's kernel.
+"""Attention on a CPU: in bfloat16 by two plain matrix products, else by torch's kernel at its best.
 
 torch 2.13's flash kernel for CPUs takes several times as long in bfloat16, most of it on the way
-back (`benchmarks/attention.py`); in float32 it is as fast. So this is for training under autocast;
-everywhere else it is torch's own attention.
+back (`benchmarks/attention.py`); in float32 it is as fast. There it is given keys and values that
+several heads share as they are: transformers, which minds other devices' kernels, copies them for
+every head as soon as there is a mask, which takes longer than attention where few tokens are new.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
@@ -49,6 +51,8 @@ def attend(
     """
     scores = query.shape[0] * query.shape[1] * query.shape[2] * key.shape[2]
     if dropout or scores > LIMIT or not _in_bfloat16_on_cpu(query):
+        if _is_shared_on_cpu(query, key) and attention_mask is not None and not dropout:
+            return _by_kernel(query, key, value, attention_mask, scaling), None
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **rest
         )
@@ -59,6 +63,15 @@ def attend(
     with torch.autocast("cpu", enabled=False):
         query, key, value = (part.to(torch.bfloat16) for part in (query, key, value))
         return _by_products(query, key, value, attention_mask, scale).transpose(1, 2), None
+
+
+def _by_kernel(
+    query: Tensor, key: Tensor, value: Tensor, seen: Tensor, scale: float | None
+) -> Float[Tensor, "B Q H D"]:
+    out = F.scaled_dot_product_attention(
+        query, key, value, attn_mask=seen, scale=scale, enable_gqa=True
+    )
+    return out.transpose(1, 2).contiguous()
 
 
 def _by_products(
@@ -77,6 +90,10 @@ def _by_products(
     # softmax computes in float32 inside and rounds what it gives.
     weights = scores.softmax(-1).view(rows * groups, -1, keys.shape[1])
     return torch.bmm(weights, values).view(rows, heads, queries, width)
+
+
+def _is_shared_on_cpu(query: Tensor, key: Tensor) -> bool:
+    return query.device.type == "cpu" and query.shape[1] != key.shape[1]
 
 
 def _in_bfloat16_on_cpu(query: Tensor) -> bool:

@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import DynamicCache
 
 from haiga.models import products
 from haiga.models.assemble import Vlm
 from haiga.models.branches import as_attended, branch_mask
+from haiga.models.cache import new_cache
 from haiga.models.embeddings import Branches, base_of, body_of, choose, enter, together
 from haiga.models.head import target_logps
 from haiga.models.sample import Begun, Choose, choice, require_room, written
@@ -53,7 +53,7 @@ def said(
     hidden: dict[int, Tensor] = {}
     answers: dict[int, tuple[tuple[int, ...], float]] = {}
     for rows in together(base, batch):
-        begun, states = _read(base, batch, features, rows)
+        begun, states = _read(base, batch, features, rows, max_new_tokens)
         hidden |= zip(rows, states, strict=True)
         logps: list[Tensor] = []
         texts = written(vlm, begun, _noting(choice(vlm, 0.0), logps), max_new_tokens)
@@ -70,12 +70,12 @@ def said(
 
 
 def _read(
-    base: Any, batch: Branches, features: Float[Tensor, "P T D"] | None, rows: list[int]
+    base: Any, batch: Branches, features: Float[Tensor, "P T D"] | None, rows: list[int], room: int
 ) -> tuple[Begun, Float[Tensor, "R L H"]]:
-    """Some rows' hidden states, and where their prompts end."""
+    """Some rows' hidden states, and where their prompts end, with room for so many tokens."""
     segments, positions = batch.segments[rows], batch.position_ids[rows]
     entered = enter(base, *choose(batch, features, rows))
-    cache = DynamicCache(config=base.config.get_text_config())
+    cache = new_cache(base, room)
     seen = as_attended(base, branch_mask(segments))
     given = {"attention_mask": seen, "position_ids": positions, "past_key_values": cache}
     hidden = body_of(base)(**entered, **given, use_cache=True).last_hidden_state

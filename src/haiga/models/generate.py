@@ -1,11 +1,12 @@
-"""What the model writes: batched generation from messages and pictures."""
+"""What the model writes: batched answers to messages and pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig
@@ -17,57 +18,79 @@ from haiga.models.features import encode_pictures
 from haiga.models.sample import Prompts, ends_of, sample, unwritten
 from haiga.records import MAX_PICTURES, Message, message_to_dict
 
-Progress = Callable[[int, int], None]
-"""Called with (answers done, answers in all) after each batch."""
+See: TypeAlias = Callable[[Sequence[int]], Float[Tensor, "P T D"]]
+"""Places of prompts -> the tower's features of all their pictures, one after another."""
 
 
 def generate(
     vlm: Vlm,
     prompts: Sequence[Sequence[Message]],
     images: Sequence[Sequence[Image.Image]],
+    **how: Any,
+) -> list[str]:
+    """One answer for each prompt, whose pictures are read for this alone; `how` as of `respond`.
+
+    Raises:
+        PlaceholderError: a prompt's picture places and its pictures do not match.
+    """
+    for row, (prompt, given) in enumerate(zip(prompts, images, strict=True)):
+        places = _places(prompt)
+        if places != len(given):
+            raise PlaceholderError(
+                f"Prompt {row} has {places} picture places and {len(given)} pictures. "
+                "Give one IMAGE part for each picture."
+            )
+
+    def see(rows: Sequence[int]) -> Float[Tensor, "P T D"]:
+        return encode_pictures(vlm, [image for row in rows for image in images[row]])
+
+    return respond(vlm, prompts, see, **how)
+
+
+def respond(
+    vlm: Vlm,
+    prompts: Sequence[Sequence[Message]],
+    see: See,
     *,
     max_new_tokens: int,
+    number: int = 1,
     temperature: float = 0.0,
     seed: int = 0,
     batch: int = 64,
-    progress: Progress | None = None,
 ) -> list[str]:
-    """One answer for each prompt, in order, without special tokens.
+    """`number` answers to each prompt, side by side and in order, without special tokens.
 
     Temperature 0 takes the likeliest token; above it, tokens are drawn from the model's own
     distribution, nothing cut off, reproducibly from `seed`. The checkpoint's generation defaults
     (Qwen2.5 has a repetition penalty and top-k) are not used. Picture places and rows of the
     vocabulary that stand for no token are never written. Prompts with and without pictures may be
-    mixed. The model is in eval mode meanwhile; its mode and the global random state are put back.
+    mixed. The model is in eval mode meanwhile; its mode is put back.
 
     Raises:
-        PlaceholderError: a prompt's picture places and its pictures do not match.
+        PlaceholderError: a prompt's picture places and its features do not match.
         TooLongError: a prompt and its answer would not fit in the model's positions.
         DataError: more than `records.MAX_PICTURES` pictures in one prompt.
     """
-    texts = [
-        prompt_text(vlm, row, prompt, given)
-        for row, (prompt, given) in enumerate(zip(prompts, images, strict=True))
-    ]
-    answers = [""] * len(texts)
-    config = _settings(vlm, max_new_tokens, temperature)
-    devices = [vlm.model.device] if vlm.model.device.type == "cuda" else []
-    was_training, done = vlm.model.training, 0
-    vlm.model.eval()
-    try:
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
-            for rows in _batches(texts, images, batch):
-                given = [list(images[row]) for row in rows]
-                written = _answers(vlm, [texts[row] for row in rows], given, config, rows)
-                for row, answer in zip(rows, written, strict=True):
-                    answers[row] = answer
-                done += len(rows)
-                if progress:
-                    progress(done, len(texts))
-    finally:
-        vlm.model.train(was_training)
-    return answers
+    texts = [prompt_text(vlm, row, prompt) for row, prompt in enumerate(prompts)]
+    shown = [_places(prompt) for prompt in prompts]
+    answers: list[list[str]] = [[] for _ in texts]
+    draw = torch.Generator(vlm.model.device).manual_seed(seed)
+    how: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature}
+    for rows in _batches(texts, shown, batch):
+        ids, mask = prompt_ids(vlm, [texts[row] for row in rows])
+        _check_room(vlm, ids, max_new_tokens)
+        asked = Prompts(
+            ids=tuple(map(str, rows)),
+            input_ids=ids,
+            attention_mask=mask,
+            picture_ids=tuple(tuple(f"{row}.{k}" for k in range(shown[row])) for row in rows),
+            features=see(rows) if any(shown[row] for row in rows) else None,
+        )
+        written = sample(vlm, asked, number=number, generator=draw, **how)
+        for at, ids_of_one in enumerate(written):
+            text = vlm.tokenizer.decode(ids_of_one, skip_special_tokens=True)
+            answers[rows[at // number]].append(text)
+    return [text for own in answers for text in own]
 
 
 @torch.no_grad()
@@ -92,7 +115,7 @@ def generate_text(
         do_sample=False,
     )
     answers = [""] * len(texts)
-    for chosen in _batches(texts, [()] * len(texts), batch):
+    for chosen in _batches(texts, [0] * len(texts), batch):
         inputs = tokenizer(
             [texts[row] for row in chosen],
             add_special_tokens=False,  # the template has written them, as it did in training
@@ -109,21 +132,16 @@ def generate_text(
     return answers
 
 
-def prompt_text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[Image.Image]) -> str:
+def prompt_text(vlm: Vlm, row: int, prompt: Sequence[Message]) -> str:
     """The prompt by the model's template, up to where the assistant begins.
 
     A picture has one place in it, where the design has places. `row` names the prompt in faults.
 
     Raises:
-        PlaceholderError: its picture places and its pictures do not match.
+        PlaceholderError: its text holds a picture place itself, or the template writes others.
         DataError: more than `records.MAX_PICTURES` pictures.
     """
-    places = sum(message.images for message in prompt)
-    if places != len(given):
-        raise PlaceholderError(
-            f"Prompt {row} has {places} picture places and {len(given)} pictures. "
-            "Give one IMAGE part for each picture."
-        )
+    places = _places(prompt)
     if places > MAX_PICTURES:
         raise DataError(
             f"Prompt {row} has {places} pictures, where at most {MAX_PICTURES} are read. "
@@ -146,114 +164,56 @@ def prompt_text(vlm: Vlm, row: int, prompt: Sequence[Message], given: Sequence[I
 
 
 def greedy(vlm: Vlm, max_new_tokens: int) -> GenerationConfig:
-    """How a checkpoint is to write by itself: as we have it write, always the likeliest token."""
-    own, config = base_of(vlm.model).generation_config, _settings(vlm, max_new_tokens, 0.0)
-    config.bos_token_id = own.bos_token_id
-    config.decoder_start_token_id = own.decoder_start_token_id
-    return config
+    """How a checkpoint is to write by itself: as we have it write, always the likeliest token.
 
-
-def _settings(vlm: Vlm, max_new_tokens: int, temperature: float) -> GenerationConfig:
-    """Everything said: what is left unsaid, transformers takes from the checkpoint's own file."""
-    sampling: dict[str, Any] = {"do_sample": False}
-    if temperature > 0:
-        sampling = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
+    Everything is said: what is left unsaid, transformers takes from elsewhere.
+    """
+    own = base_of(vlm.model).generation_config
     return GenerationConfig(
         max_new_tokens=max_new_tokens,
+        bos_token_id=own.bos_token_id,
+        decoder_start_token_id=own.decoder_start_token_id,
         eos_token_id=sorted(ends_of(vlm)),
         pad_token_id=vlm.tokenizer.pad_token_id,
         repetition_penalty=1.0,
         no_repeat_ngram_size=0,
         num_beams=1,
         suppress_tokens=unwritten(vlm),
-        **sampling,
+        do_sample=False,
     )
 
 
-def _answers(
-    vlm: Vlm,
-    texts: list[str],
-    given: list[list[Image.Image]],
-    config: GenerationConfig,
-    rows: list[int],
-) -> list[str]:
-    flat = [image for images in given for image in images]
-    if not vlm.design.placeholders:
-        return _beside(vlm, texts, given, config)
-    inputs = vlm.processor(
-        text=texts,
-        images=flat or None,
+def prompt_ids(vlm: Vlm, texts: Sequence[str]) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
+    """Texts of `prompt_text` as ids, padded on the left, each picture with all its positions; and
+    1 where there is no padding."""
+    if vlm.design.placeholders:
+        token = vlm.processor.image_token
+        texts = [text.replace(token, token * vlm.picture_tokens) for text in texts]
+    read = vlm.tokenizer(
+        list(texts),
         add_special_tokens=False,  # the template has written them, as it did in training
         padding=True,
         padding_side="left",
         return_tensors="pt",
     ).to(vlm.model.device)
-    _check(vlm, inputs["input_ids"], given, config, rows)
-    written = vlm.model.generate(**inputs, generation_config=config)
-    ids = written[:, inputs["input_ids"].shape[1] :]
-    return list(vlm.tokenizer.batch_decode(ids, skip_special_tokens=True))
+    return read["input_ids"], read["attention_mask"]
 
 
-def _beside(
-    vlm: Vlm, texts: list[str], given: list[list[Image.Image]], config: GenerationConfig
-) -> list[str]:
-    """Answers by a design whose pictures stand beside the words.
-
-    The model's own `generate` takes no two pictures for a prompt, none without any, and counts the
-    padding on the left among a prompt's positions.
-    """
-    inputs = vlm.tokenizer(
-        texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
-    ).to(vlm.model.device)
-    _check_room(vlm, inputs["input_ids"], config)
-    names = tuple(str(row) for row in range(len(texts)))
-    prompts = Prompts(
-        ids=names,
-        input_ids=inputs["input_ids"],
-        attention_mask=inputs["attention_mask"],
-        picture_ids=tuple(
-            tuple(f"{row}.{k}" for k in range(len(images)))
-            for row, images in zip(names, given, strict=True)
-        ),
-        features=encode_pictures(vlm, [image for images in given for image in images]),
-    )
-    temperature = config.temperature if config.do_sample else 0.0
-    how = {"number": 1, "max_new_tokens": config.max_new_tokens, "temperature": temperature}
-    written = sample(vlm, prompts, **how)
-    return list(vlm.tokenizer.batch_decode(written, skip_special_tokens=True))
+def _places(prompt: Sequence[Message]) -> int:
+    return sum(message.images for message in prompt)
 
 
-def _check(
-    vlm: Vlm,
-    ids: Tensor,
-    given: list[list[Image.Image]],
-    config: GenerationConfig,
-    rows: list[int],
-) -> None:
-    """Each row's places against its own pictures: the model compares the batch's totals only."""
-    found = ids.eq(vlm.image_token_id).sum(1).tolist()  # type: ignore[arg-type]
-    for row, places, images in zip(rows, found, given, strict=True):
-        if places != len(images) * vlm.picture_tokens:
-            raise PlaceholderError(
-                f"Prompt {row} has {places} picture positions for {len(images)} pictures of "
-                f"{vlm.picture_tokens}. The processor and the model do not belong together."
-            )
-    _check_room(vlm, ids, config)
-
-
-def _check_room(vlm: Vlm, ids: Tensor, config: GenerationConfig) -> None:
+def _check_room(vlm: Vlm, ids: Tensor, new: int) -> None:
     limit = base_of(vlm.model).config.get_text_config().max_position_embeddings
-    if ids.shape[1] + config.max_new_tokens > limit:
+    if ids.shape[1] + new > limit:
         raise TooLongError(
-            f"A prompt of {ids.shape[1]} tokens and an answer of {config.max_new_tokens} do not "
-            f"fit in the model's {limit} positions. Shorten the prompt or the answer."
+            f"A prompt of {ids.shape[1]} tokens and an answer of {new} do not fit in the model's "
+            f"{limit} positions. Shorten the prompt or the answer."
         )
 
 
-def _batches(
-    texts: Sequence[str], images: Sequence[Sequence[Image.Image]], size: int
-) -> list[list[int]]:
+def _batches(texts: Sequence[str], shown: Sequence[int], size: int) -> list[list[int]]:
     """Rows to answer together: with pictures or without, of like length to save padding."""
     order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
-    kinds = [[row for row in order if bool(images[row]) is kind] for kind in (False, True)]
+    kinds = [[row for row in order if bool(shown[row]) is kind] for kind in (False, True)]
     return [rows[i : i + size] for rows in kinds for i in range(0, len(rows), size)]

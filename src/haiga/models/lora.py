@@ -3,8 +3,8 @@
 PEFT computes the low-rank part beside the frozen one, scales it and adds it, and autograd does the
 same backwards: five passes over arrays as large as the layer's output, which bound a step on wide
 layers. Here both parts are added inside matrix products, as Unsloth does it by hand for its
-families, and the input is cast once. The adapter itself is PEFT's, on disk and in memory. The large
-product is made by whichever library is fast (`models.products`).
+families, and the input is cast once. The adapter itself is PEFT's, on disk and in memory. Products
+are made by whichever library is fast (`models.products`), and turned as it is fastest.
 """
 
 from __future__ import annotations
@@ -27,27 +27,35 @@ class Linear(lora.Linear):
     ) -> Float[Tensor, "... O"]:
         if self.disable_adapters and not (args or named or self.merged):
             return products.apply(self.base_layer, x)
-        if args or named or not self._is_plain():
+        if args or named or not self.is_plain():
             return super().forward(x, *args, **named)
-        name, kind = self.active_adapters[0], x.device.type
+        kind = x.device.type
+        a, b, scale = self.factors()
         base: Any = self.base_layer
         dtype = base.weight.dtype
         if torch.is_autocast_enabled(kind):
             dtype = torch.get_autocast_dtype(kind)
-        parts = (x, base.weight, self.lora_A[name].weight, self.lora_B[name].weight, base.bias)
+        parts = (x, base.weight, a, b, base.bias)
         with torch.autocast(kind, enabled=False):
             cast = (None if part is None else part.to(dtype) for part in parts)
-            return _Product.apply(*cast, self.scaling[name])
+            return _Product.apply(*cast, scale)
 
-    def _is_plain(self) -> bool:
-        """One adapter that is on and not folded in, without dropout, on a frozen layer."""
+    def factors(self) -> tuple[Float[Tensor, "R I"], Float[Tensor, "O R"], float]:
+        """A, B and s of the adapter that is on."""
+        name = self.active_adapters[0]
+        a: Any = self.lora_A[name]
+        b: Any = self.lora_B[name]
+        return a.weight, b.weight, float(self.scaling[name])
+
+    def is_plain(self) -> bool:
+        """One adapter that is on and not folded in, nothing dropped out, on a frozen layer."""
         if self.disable_adapters or self.merged or len(self.active_adapters) != 1:
             return False
         name = self.active_adapters[0]
         return (
             name in self.lora_A
             and name not in self.lora_variant
-            and isinstance(self.lora_dropout[name], nn.Identity)
+            and (not self.training or isinstance(self.lora_dropout[name], nn.Identity))
             and self.lora_B[name].bias is None
             and not any(weight.requires_grad for weight in self.base_layer.parameters())
         )
@@ -61,7 +69,7 @@ class _Product(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, a: Tensor, b: Tensor, bias: Tensor | None, scale: float
     ) -> Tensor:
         rows = x.reshape(-1, x.shape[-1])
-        low = rows @ a.T
+        low = products.linear(rows, a)
         out = products.linear(rows, weight, bias).addmm_(low, b.T, alpha=scale)
         ctx.save_for_backward(rows, low, weight, a, b)
         ctx.scale, ctx.shape = scale, x.shape
@@ -71,8 +79,10 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         rows, low, weight, a, b = ctx.saved_tensors
         grad = grads[0].reshape(-1, weight.shape[0])
-        up = (grad @ b).mul_(ctx.scale)
+        up = products.linear(grad, b.T).mul_(ctx.scale)
         of_x = None
         if ctx.needs_input_grad[0]:
             of_x = products.linear(grad, weight.T).addmm_(up, a).view(ctx.shape)
-        return of_x, None, up.T @ rows, (grad.T @ low).mul_(ctx.scale), None, None
+        of_a = products.linear(up.T, rows.T)
+        of_b = products.linear(low.T, grad.T).T.mul(ctx.scale)
+        return of_x, None, of_a, of_b, None, None

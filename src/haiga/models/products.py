@@ -27,6 +27,26 @@ def linear(
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
 
 
+def laid_out(weight: Float[Tensor, "O I"], rows: int) -> Tensor:
+    """The weight as the processor wants it for products with so many rows, for `by_laid_out`.
+
+    `linear` has it laid out so for each product, which takes as long as the product of few rows.
+    Elsewhere than on a CPU with AVX-512 it is the weight itself.
+    """
+    if not _laid_out_by_onednn(weight):
+        return weight
+    return torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows)
+
+
+def by_laid_out(
+    x: Float[Tensor, "R I"], laid: Tensor, bias: Float[Tensor, " O"] | None = None
+) -> Float[Tensor, "R O"]:
+    """x Wᵀ + b, without a graph, by a weight that `laid_out` has laid out."""
+    if laid.is_mkldnn:
+        return torch.ops.mkldnn._linear_pointwise(x, laid, bias, "none", [], "")
+    return F.linear(x, laid, bias)
+
+
 def apply(layer: Any, x: Float[Tensor, "... I"]) -> Float[Tensor, "... O"]:
     """What a layer says of `x`: by `linear` where nothing keeps a graph and it is a plain one."""
     kind = x.device.type
@@ -34,6 +54,11 @@ def apply(layer: Any, x: Float[Tensor, "... I"]) -> Float[Tensor, "... O"]:
         return layer(x)
     rows = linear(x.reshape(-1, x.shape[-1]), layer.weight, layer.bias)
     return rows.view(*x.shape[:-1], -1)
+
+
+def _laid_out_by_onednn(weight: Tensor) -> bool:
+    kinds = (torch.float32, torch.bfloat16)
+    return _AVX512 and weight.device.type == "cpu" and weight.dtype in kinds
 
 
 def _in_float32_on_cpu(x: Tensor, weight: Tensor) -> bool:

@@ -14,9 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import (
-    DynamicCache,
+    Cache,
     LogitsProcessorList,
-    SuppressTokensLogitsProcessor,
     TemperatureLogitsWarper,
     TopPLogitsWarper,
 )
@@ -25,7 +24,9 @@ from haiga.errors import ModelError
 from haiga.models import products
 from haiga.models.assemble import Vlm
 from haiga.models.branches import as_attended, why_unshared
+from haiga.models.cache import new_cache
 from haiga.models.embeddings import base_of, body_of, choose, enter, together
+from haiga.models.laid import laid_out
 
 Choose: TypeAlias = Callable[[Float[Tensor, "S V"]], Int[Tensor, "S 1"]]
 """The next token of each sequence, from its logits."""
@@ -119,18 +120,20 @@ def choice(
     vlm: Vlm, temperature: float, top_p: float = 1.0, generator: torch.Generator | None = None
 ) -> Choose:
     """How the next token is chosen; the likeliest one at temperature 0."""
-    device = str(vlm.model.device)
-    warp = LogitsProcessorList([SuppressTokensLogitsProcessor(unwritten(vlm), device=device)])
+    vocabulary = base_of(vlm.model).config.get_text_config().vocab_size
+    barred = torch.zeros(vocabulary, dtype=torch.bool, device=vlm.model.device)
+    barred[unwritten(vlm)] = True
+    warp = LogitsProcessorList()
     if temperature > 0 and temperature != 1.0:
         warp.append(TemperatureLogitsWarper(temperature))
     if temperature > 0 and top_p < 1.0:
         warp.append(TopPLogitsWarper(top_p))
 
     def choose(logits: Float[Tensor, "S V"]) -> Int[Tensor, "S 1"]:
-        scores = warp(None, logits.float())  # type: ignore[arg-type]
+        scores = logits.float().masked_fill(barred, -torch.inf)
         if temperature == 0:
             return scores.argmax(-1, keepdim=True)
-        return drawn(scores.softmax(-1), generator)
+        return drawn(warp(None, scores).softmax(-1), generator)  # type: ignore[arg-type]
 
     return choose
 
@@ -154,7 +157,7 @@ def drawn(
 class Begun:
     """B rows that have been read, where continuations begin."""
 
-    cache: DynamicCache
+    cache: Cache
     beside: Mapping[str, Tensor]
     """What the body is given with every token, beside the words."""
     shown: Int[Tensor, "B L"]
@@ -170,7 +173,9 @@ def _decode(
 ) -> list[tuple[int, ...]]:
     body, mask = body_of(base), prompts.attention_mask
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    cache = DynamicCache(config=base.config.get_text_config())
+    # A model that takes no mask of ours reads a copy of the prompt for each continuation.
+    shared = why_unshared(base) is None
+    cache = new_cache(base, number * new if shared else new)
     # The checkpoint's dtype decides inside; autocast, where it is on, as in training.
     entered = enter(base, prompts, prompts.features)
     given = {"attention_mask": mask, "position_ids": positions, "past_key_values": cache}
@@ -178,8 +183,7 @@ def _decode(
     logits = products.apply(base.get_output_embeddings(), hidden[:, -1])
     beside = {name: tensor for name, tensor in entered.items() if name != "inputs_embeds"}
     begun = Begun(cache, beside, mask, positions[:, -1:], logits)
-    # A model that takes no mask of ours reads a copy of the prompt for each continuation.
-    if why_unshared(base) is None:
+    if shared:
         return written(vlm, begun, choose, new, side=number)
     return written(vlm, _copied(begun, number), choose, new)
 
@@ -196,24 +200,24 @@ def written(
 ) -> list[tuple[int, ...]]:
     """`side` continuations of each row, token by token, each up to what ends it."""
     base = base_of(vlm.model)
-    body, head = body_of(base), base.get_output_embeddings()
-    at = begun.at.expand(-1, side)
+    body, at = body_of(base), begun.at.expand(-1, side)
     token = choose(begun.logits.repeat_interleave(side, 0))
     ends = torch.tensor(sorted(ends_of(vlm)), device=token.device)
     tokens, over = [token], torch.isin(token, ends)
-    while len(tokens) < new and not bool(over.all()):
-        at = at + 1
-        hidden = body(
-            inputs_embeds=base.get_input_embeddings()(token.view(-1, side)),
-            **begun.beside,
-            attention_mask=_seen(base, begun.shown, side, len(tokens)),
-            position_ids=at,
-            past_key_values=begun.cache,
-            use_cache=True,
-        ).last_hidden_state
-        token = choose(products.apply(head, hidden.flatten(0, 1)))
-        tokens.append(token)
-        over = over | torch.isin(token, ends)
+    with laid_out(base, len(token)) as head:
+        while len(tokens) < new and not bool(over.all()):
+            at = at + 1
+            hidden = body(
+                inputs_embeds=base.get_input_embeddings()(token.view(-1, side)),
+                **begun.beside,
+                attention_mask=_seen(base, begun.shown, side, len(tokens)),
+                position_ids=at,
+                past_key_values=begun.cache,
+                use_cache=True,
+            ).last_hidden_state
+            token = choose(products.apply(head, hidden.flatten(0, 1)))
+            tokens.append(token)
+            over = over | torch.isin(token, ends)
     return [_until(row, set(ends.tolist())) for row in torch.cat(tokens, 1).tolist()]
 
 

@@ -25,7 +25,7 @@ from haiga.models.assemble import Vlm
 from haiga.models.device import forget_peak, peak_bytes
 from haiga.models.embeddings import base_of, body_of, enter, tower_features
 from haiga.models.fit import pixels
-from haiga.models.generate import prompt_text
+from haiga.models.generate import prompt_ids, prompt_text
 from haiga.models.sample import Prompts
 from haiga.models.variants import size
 from haiga.records import Message
@@ -126,9 +126,9 @@ def _pass(
     vlm: Vlm, asked: Sequence[tuple[Sequence[Message], Sequence[Image.Image]]], new: int
 ) -> Pass:
     base, marks = base_of(vlm.model), [_now(vlm)]
-    texts = [prompt_text(vlm, at, prompt, own) for at, (prompt, own) in enumerate(asked)]
+    texts = [prompt_text(vlm, at, prompt) for at, (prompt, _) in enumerate(asked)]
     flat = [image for _, own in asked for image in own]
-    ids, mask = _ids(vlm, texts, flat)
+    ids, mask = prompt_ids(vlm, texts)
     views = pixels(vlm.processor.image_processor, flat).to(vlm.model.device)
     marks.append(_now(vlm))
     features = tower_features(vlm.model, views)
@@ -149,20 +149,6 @@ def _pass(
     marks.append(_now(vlm))
     seconds = [after - before for before, after in itertools.pairwise(marks)]
     return Pass(dict(zip(PHASES, seconds, strict=True)), ids.shape[1], kept)
-
-
-def _ids(
-    vlm: Vlm, texts: list[str], flat: list[Image.Image]
-) -> tuple[Int[Tensor, "B L"], Int[Tensor, "B L"]]:
-    """Prompts as ids, padded on the left, each picture with its places."""
-    tokenizer, device = vlm.tokenizer, vlm.model.device
-    if vlm.design.placeholders:
-        token = vlm.processor.image_token
-        texts = [text.replace(token, token * vlm.picture_tokens) for text in texts]
-    read = tokenizer(
-        texts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
-    )
-    return read["input_ids"].to(device), read["attention_mask"].to(device)
 
 
 def _read(

@@ -68,6 +68,7 @@ def _grounded(run: Run, name: str, best: Best, stage: Stage, held: Callable[[Loa
         store.FinalPictures(run.data("04_final").path),
         best,
         run.folder / "evaluation" / "candidates" / f"{name}.jsonl",
+        run.features,
     )
     weights = store.fingerprint([stage.weights, asdict(best)])
     return replace(stage, controls={**stage.controls, "best_of": Stage(weights, answer)})

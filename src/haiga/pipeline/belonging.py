@@ -124,7 +124,7 @@ def _by_model(run: Run, book: _Book, items: Sequence[Item], cells: Texts) -> Fou
             vlm = load_stage(run.stage(stage) / "model")
             vlm.model.to(device())
             pictures = store.FinalPictures(run.data("04_final").path)
-            return own_picture.by_model(vlm, items, own, pictures)
+            return own_picture.by_model(vlm, items, own, pictures, run.features)
 
         found |= book.look(store.require_manifest(run.stage(stage)).fingerprint, items, own, look)
     return found

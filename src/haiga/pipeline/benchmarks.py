@@ -49,7 +49,7 @@ def evaluate(run: Run) -> None:
             store.FinalPictures(final),
         )
         bench = opened(given)
-        asking = partial(benched.ask, bench=bench, batch=section.batch)
+        asking = partial(benched.ask, bench=bench, features=run.features, batch=section.batch)
         benched.run(
             benchmark,
             bench,

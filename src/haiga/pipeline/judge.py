@@ -102,7 +102,7 @@ def _answers(run: Run) -> Summary:
     pictures = store.FinalPictures(run.data("04_final").path)
     how = {**decoding(run), "batch": run.recipe.evaluate.batch}
     stages = lighter.of_the_last(
-        run, answering(run, judged(run), lambda load: answerer(load, pictures, **how))
+        run, answering(run, judged(run), lambda load: answerer(load, pictures, run.features, **how))
     )
     items, folder = items_of(run), run.folder / "evaluation"
     asked = ask(

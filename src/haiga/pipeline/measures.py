@@ -86,7 +86,9 @@ def _self_retrieval(run: Run, items: list[Item], seeing: list[str]) -> None:
         vlm = _loaded(run, name)
         found[name] = {
             "key": key,
-            "likelihood": self_retrieval.by_likelihood(vlm, asked, texts, pictures, **how),
+            "likelihood": self_retrieval.by_likelihood(
+                vlm, asked, texts, pictures, run.features, **how
+            ),
         }
         if towers is not None:
             by = self_retrieval.by_encoder(towers, asked, texts, pictures, **how)
