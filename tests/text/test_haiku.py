@@ -10,7 +10,8 @@ POND = "An old silent pond\nA frog jumps into the pond\nSplash! Silence again"
 @pytest.fixture
 def no_dictionary(monkeypatch):
     japanese._read_by_dictionary.cache_clear()
-    monkeypatch.setattr(japanese, "_tagger", lambda: None)
+    for reader in ("_tagger", "_talker"):
+        monkeypatch.setattr(japanese, reader, lambda: None)
     yield
     japanese._read_by_dictionary.cache_clear()
 
@@ -57,11 +58,20 @@ def test_japanese(breaks, no_dictionary):
     assert (judged.verdict, judged.counts) == ("pass", ({5}, {7}, {5}))
 
 
-def test_japanese_possible(no_dictionary):
-    # 夜 is よる as a rule; the line has five only as よ.
+def test_japanese_by_any_reading_of_the_lexicon(no_dictionary):
+    # 夜 is よる or よ, and a poet takes the one that fits.
     judged = form("ふるいけや\nかわずとびこむ\n夜はながし", "ja")
-    assert judged.verdict == "possible"
-    assert judged.counts[2] == {5, 6}
+    assert (judged.verdict, judged.counts[2]) == ("pass", {5, 6})
+
+
+def test_japanese_possible(monkeypatch):
+    """Where only the dictionary's second reading has the count."""
+    best = {"一": [5], "二": [6, 7], "三": [5]}
+    monkeypatch.setattr(
+        japanese, "morae", lambda line, readings, nbest=1: frozenset(best[line][:nbest])
+    )
+    judged = form("一\n二\n三", "ja")
+    assert (judged.verdict, judged.counts[1]) == ("possible", {6, 7})
 
 
 def test_japanese_unknown_and_fail(no_dictionary):

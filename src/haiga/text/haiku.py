@@ -31,10 +31,11 @@ def form(poem: str, language: str, readings: Mapping[str, str] | None = None) ->
     """Judge the form of a poem in "en" or "ja".
 
     Lines are broken at line ends and at " / " (／); a Japanese poem on one line also at spaces.
-    "pass": exactly three lines that can be 5-7-5. "possible", Japanese only: 5-7-5 under a less
-    usual reading of some kanji; 14 % of lines that are one mora off get this far, so never reward
-    it. "unknown", Japanese only: three lines, none of which is known to fail, and one cannot be
-    read (install the extra `ja`, or give `readings`: see `japanese.morae`). Else "fail".
+    "pass": exactly three lines that can be 5-7-5. "possible", Japanese only: 5-7-5 under the
+    dictionary's second reading of a line; more lines of a wrong count get this far (see
+    `docs/evaluation.md`), so never reward it. "unknown", Japanese only: three lines, none of which
+    is known to fail, and one cannot be read (install the extra `ja`, or give `readings`: see
+    `japanese.morae`). Else "fail".
 
     Raises DataError for another language.
     """
@@ -67,7 +68,7 @@ def _japanese(
     usual = tuple(japanese.morae(line, readings) for line in lines)
     if _fits(usual):
         return usual, "pass"
-    counts = tuple(japanese.morae(line, readings, nbest=5) for line in lines)
+    counts = tuple(japanese.morae(line, readings, nbest=2) for line in lines)
     if _fits(counts):
         return counts, "possible"
     readable_fit = len(lines) == len(PATTERN) and all(

@@ -2,17 +2,21 @@
 
 A mora is one kana, except that a small ゃゅょぁぃぅぇぉゎ belongs to the kana before it; each of
 っ, ん and ー counts one. Kanji are read through a lexicon of readings, longest form first. What it
-does not hold is read by fugashi with unidic-lite, where the extra `ja` is installed.
+does not hold is read by fugashi with unidic-lite, where the extra `ja` is installed, and as well by
+pyopenjtalk-plus with `ja-full`: where two readers differ, either may be right.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from functools import cache, lru_cache
-from importlib import resources
-from itertools import islice, product
+from importlib import metadata, resources
+from itertools import chain, islice, product
 from typing import Any, Final
 
 SMALL: Final = frozenset("ゃゅょぁぃぅぇぉゎャュョァィゥェォヮ")
@@ -20,15 +24,16 @@ DIGITS: Final = "〇一二三四五六七八九"
 KANA: Final = re.compile("[ぁ-ゖァ-ヺーゝゞヽヾ〳〴〵]*")
 SILENT_CATEGORIES: Final = frozenset("PSZC")
 VARIANTS: Final = 32
-_AFTER_KANJI: Final = "(?<=[\u3400-\u9fff])"
+_KANJI: Final = "\u3400-\u9fff"
+_AFTER_KANJI: Final = f"(?<=[{_KANJI}])"
 HISTORICAL: Final = tuple(
     (re.compile(pattern), modern)
     for pattern, modern in (
         ("つ(?=[てたぱぴぷぺぽ])", "っ"),
-        (f"{_AFTER_KANJI}は(?=[れずぬ])", "わ"),
-        (f"{_AFTER_KANJI}ひ(?=[てしけつぬたま])", "い"),
+        (f"{_AFTER_KANJI}は(?=[れずぬばむじ])", "わ"),
+        (f"{_AFTER_KANJI}ひ(?=[てしけつぬたまあいおこさそちなのもよわをゑ{_KANJI}]|$)", "い"),
         (f"{_AFTER_KANJI}ふ(?![るりれらつっか])", "う"),
-        (f"{_AFTER_KANJI}へ(?=[てばりしぬけど])", "え"),
+        (f"{_AFTER_KANJI}へ(?=[てばりしぬけどたなまよるれず]|$)", "え"),
         ("[ゐヰ]", "い"),
         ("[ゑヱ]", "え"),
     )
@@ -42,15 +47,19 @@ def morae(
 ) -> frozenset[int] | None:
     """The possible numbers of morae of a line, or None where it cannot be read.
 
-    `readings` maps a surface form to its kana, the usual reading first and others after it with a
-    space between; None takes the lexicon that comes with haiga. With `nbest` 1 the usual reading
-    alone is counted; with more, every reading of the lexicon and the dictionary's `nbest` best.
-    None means that a kanji, a digit or a Latin letter is left over which the lexicon does not hold
-    and the dictionary, if there is one, cannot read.
+    `readings` maps a surface form to its kana, several readings with a space between; None takes
+    the lexicon that comes with haiga. What is counted is every reading of the lexicon, and beside
+    words that it puts together of several forms what the dictionary reads there (海苔 is no 海 and
+    苔); of a dictionary its best reading, and with `nbest` above 1 its `nbest` best. None means
+    that a kanji, a digit or a Latin letter is left over which the lexicon does not hold and the
+    dictionary, if there is one, cannot read.
     """
     lexicon = bundled_readings() if readings is None else readings
+    plain = _plain(text)
+    # Whoever brings readings knows how words are put together.
+    ways = (_read_by_lexicon(plain, lexicon, parts) for parts in (True, readings is not None))
     counts: set[int] = set()
-    for variant in islice(_read_by_lexicon(_plain(text), lexicon, nbest > 1), VARIANTS):
+    for variant in dict.fromkeys(chain(*(islice(way, VARIANTS) for way in ways))):
         counts |= _read_by_dictionary(variant, nbest)
     return frozenset(counts) or None
 
@@ -90,11 +99,11 @@ def _numeral(digits: str) -> str:
     return said
 
 
-def _read_by_lexicon(text: str, lexicon: Mapping[str, str], every: bool) -> Iterator[str]:
+def _read_by_lexicon(text: str, lexicon: Mapping[str, str], parts: bool) -> Iterator[str]:
     """The text with its runs of kanji in kana, one variant for each choice of readings.
 
     A run is replaced only as a whole: 月 inside 月曜日 is not つき. A form may go on into the kana
-    behind the run, so that 光る is not 光 and る.
+    behind the run, so that 光る is not 光 and る. With `parts` several forms may make up a run.
     """
     longest = max(map(len, lexicon), default=0)
     pieces: list[tuple[str, ...]] = []
@@ -106,12 +115,12 @@ def _read_by_lexicon(text: str, lexicon: Mapping[str, str], every: bool) -> Iter
         while end < len(text) and not KANA.fullmatch(text[end]):
             end += 1
         forms = _cover(text, start, end, lexicon, longest)
-        if forms is None:
+        if forms is None or (len(forms) > 1 and not parts):
             pieces.append((text[start:end],))
             start = end
-        for form in forms or ():
-            choices = tuple(lexicon[form].split())
-            pieces.append(choices if every else choices[:1])
+            continue
+        for form in forms:
+            pieces.append(tuple(lexicon[form].split()))
             start += len(form)
     return map("".join, product(*pieces))
 
@@ -136,22 +145,23 @@ def _read_by_dictionary(text: str, nbest: int) -> frozenset[int]:
     """Counts of the dictionary's `nbest` best readings; empty where nothing can read the text."""
     if KANA.fullmatch(text):
         return frozenset({count_kana(text)})
-    tagger = _tagger()
-    if tagger is None:
-        return frozenset()
-    paths = tagger.nbestToNodeList(text, nbest) if nbest > 1 else [tagger(text)]
-    spoken = ([_kana(node) for node in path] for path in paths)
+    spoken: list[list[str | None]] = []
+    if (tagger := _tagger()) is not None:
+        paths = tagger.nbestToNodeList(text, nbest) if nbest > 1 else [tagger(text)]
+        spoken += [[_kana(node.surface, node.feature.kana) for node in path] for path in paths]
+    if (talker := _talker()) is not None:
+        spoken.append([_kana(node["string"], node["read"]) for node in talker(text)])
     return frozenset(
         sum(count_kana(kana) for kana in path if kana) for path in spoken if None not in path
     )
 
 
-def _kana(node: Any) -> str | None:
+def _kana(surface: str, reading: str | None) -> str | None:
     """A token's kana, its own where it is written in kana; None where it has no reading."""
-    if KANA.fullmatch(node.surface):
-        return str(node.surface)
-    kana = node.feature.kana
-    return str(kana) if kana and KANA.fullmatch(kana) else None
+    if KANA.fullmatch(surface):
+        return surface
+    kana = (reading or "").replace("’", "")  # a vowel that is not heard
+    return kana if kana and KANA.fullmatch(kana) else None
 
 
 @cache
@@ -162,3 +172,22 @@ def _tagger() -> Any | None:
     except ImportError:
         return None
     return fugashi.Tagger(f'-d "{unidic_lite.DICDIR}" -r "{unidic_lite.DICDIR}/mecabrc"')
+
+
+@cache
+def _talker() -> Callable[[str], list[dict[str, Any]]] | None:
+    """The second reader's tokens; None without it."""
+    try:
+        # Another package has its module's name, and fetches a dictionary at its first call.
+        metadata.version("pyopenjtalk-plus")
+    except metadata.PackageNotFoundError:
+        return None
+    with redirect_stdout(io.StringIO()):  # it advertises at import
+        import pyopenjtalk
+
+    def read(text: str) -> list[dict[str, Any]]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of how it opens its dictionary
+            return list(pyopenjtalk.run_frontend(text))
+
+    return read
