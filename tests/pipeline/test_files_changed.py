@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from haiga.cli import main
 from haiga.curation.engines import ENGINES
 from haiga.errors import DataError, DriftError
 from haiga.pipeline.data import make_data
@@ -241,3 +242,12 @@ def test_a_folder_that_holds_no_picture_is_a_sentence(tmp_path, prints):
     with pytest.raises(DataError, match="There is no picture in"):
         _curate(tmp_path)
     assert not json.loads((tmp_path / "run/data/00_raw/plan.json").read_text())["parents"]
+
+
+def test_a_recipe_that_trains_nothing_ends_with_its_set(tmp_path, prints, capsys):
+    recipe = tmp_path / "recipe.toml"
+    head, _ = RECIPE.split("[stage.sft]")
+    recipe.write_text(f'{head}[source]\nname = "folder"\npath = "{prints}"\n')
+    assert main(["curate", str(recipe), "--workdir", str(tmp_path / "runs")]) == 0
+    said = capsys.readouterr().out
+    assert said.endswith(f"The set, as Parquet: {tmp_path}/runs/changing/data/04_final\n")

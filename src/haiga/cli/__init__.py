@@ -119,7 +119,9 @@ def curate(opened: Run, words: str) -> None:
     data.make_data(opened)
     page = health.look(opened)
     tables.funnel(opened)
-    say(f"Health of the data: {page}", f"Next: haiga train {words}")
+    final = opened.data("04_final").path
+    then = f"Next: haiga train {words}" if opened.recipe.stage else f"The set, as Parquet: {final}"
+    say(f"Health of the data: {page}", then)
 
 
 @app.command()
