@@ -10,7 +10,8 @@ from haiga.curation import close, pictures
 def _scene(width: int = 640, height: int = 480, seed: int = 0) -> Image.Image:
     """Coarse forms with fine grain, as a photograph has both."""
     rng = np.random.default_rng(seed)
-    forms = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    grid = (max(2, height // 80), max(2, width // 80), 3)
+    forms = Image.fromarray(rng.integers(0, 256, grid, dtype=np.uint8))
     forms = np.asarray(forms.resize((width, height), Image.Resampling.BICUBIC), dtype=float)
     grain = rng.normal(0, 12, (height, width, 1))
     return Image.fromarray(np.clip(forms + grain, 0, 255).astype(np.uint8))
@@ -40,26 +41,63 @@ def _reasons(data: bytes) -> set[str]:
     return {name for name, rule in close.RULES.items() if rule(values)}
 
 
+def _wider(grey: np.ndarray) -> np.ndarray:
+    return np.pad(grey.astype(np.float32), close._MARGIN, mode="edge")
+
+
 def test_blur_by_hand():
     # A step of 90 between columns 9 and 10 of 20. Blurred over 9 it becomes nine steps of 10, so
     # that of the difference 90 - 10 is lost, and the eight new ones were not there: 10 of 90 stay.
-    grey = np.zeros((4, 20), dtype=np.float32)
+    grey = np.zeros((4, 20))
     grey[:, 10:] = 90
-    assert close._kept(grey, 1) == pytest.approx(10 / 90)
-    assert close._kept(grey, 0) == 1.0  # nothing varies down the columns
+    assert close._kept(_wider(grey), 0, 1, 9) == pytest.approx(10 / 90)
+    assert close._kept(_wider(grey), 1, 0, 9) == 1.0  # nothing varies down the columns
+    # Along a diagonal the step is one of 90 as well, and seven of 90 / 7.
+    assert close._kept(_wider(grey), 1, 1, 7) == pytest.approx(1 / 7)
+    assert close._kept(_wider(grey), 1, -1, 7) == pytest.approx(1 / 7)
+    # Two columns at a time, each step of two rows of pairs is crossed twice: 2 x 90 in, and five
+    # columns away 90 / 5 for each.
+    assert close._kept(_wider(grey), 1, 2, 5) == pytest.approx(1 / 5)
+    assert close.blur_of(grey[:1].astype(np.float32)) == pytest.approx(10 / 90)  # one way is left
     # A ramp is its own blurred copy, but for the four columns at each end.
-    ramp = np.tile(np.arange(20, dtype=np.float32), (4, 1))
+    ramp = np.tile(np.arange(20), (4, 1))
     lost = 2 * sum(1 - kept for kept in (5 / 9, 6 / 9, 7 / 9, 8 / 9))
-    assert close._kept(ramp, 1) == pytest.approx(1 - lost / 19)
+    assert close._kept(_wider(ramp), 0, 1, 9) == pytest.approx(1 - lost / 19)
 
 
-def test_colours_and_flat_by_hand():
-    # 90 % one colour and 10 % another: two cover 95 %; of 96 %, one does.
-    pixels = np.zeros((10, 10, 3), dtype=np.uint8)
-    pixels[0] = 255
-    assert close._colours(pixels) == 2
-    pixels[0, 4:] = 0
-    assert close._colours(pixels) == 1
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 2), (3, 30)])
+def test_the_telescoped_mean_is_the_mean(size):
+    grey = np.random.default_rng(0).integers(0, 256, (40, 30)).astype(np.float32)
+    wider = np.pad(grey, close._MARGIN, mode="edge")
+    for down, right, steps in close._WAYS:
+        half = steps // 2
+        shifted = [
+            np.roll(wider, (-at * down, -at * right), (0, 1)) for at in range(-half, half + 1)
+        ]
+        mean = np.mean(shifted, axis=0)
+        before = np.abs(np.roll(wider, (-down, -right), (0, 1)) - wider)
+        after = np.abs(np.roll(mean, (-down, -right), (0, 1)) - mean)
+        margin = close._MARGIN
+        rows = slice(margin, margin + 40 - down)
+        columns = slice(margin + max(0, -right), margin + 30 - max(0, right))
+        sharp, soft = before[rows, columns], after[rows, columns]
+        kept = 1 - np.maximum(sharp - soft, 0).sum() / sharp.sum()
+        assert close._kept(wider, down, right, steps) == pytest.approx(kept, abs=1e-5)
+    small = np.random.default_rng(1).integers(0, 256, size).astype(np.float32)
+    assert 0 <= close.blur_of(small) <= 1
+
+
+def test_marks_and_flat_by_hand():
+    # A square of 10 x 10 has an edge of 40 pixels or so in one piece; a dot of 1 x 1 one of three.
+    grey = np.zeros((40, 40), dtype=np.float32)
+    grey[5:15, 5:15] = 200
+    grey[30, 30] = 200
+    assert close._marks(grey) == 1
+    grey[25:35, 8:18] = close._EDGE
+    assert close._marks(grey) == 2
+    grey[25:35, 8:18] = close._EDGE - 1
+    assert close._marks(grey) == 1
+    assert close._marks(np.zeros((1, 1), dtype=np.float32)) == 0
     # 3 x 3, a step of 3 before the last column: of the four with both neighbours, two are flat.
     grey = np.array([[0, 0, 3]] * 3, dtype=np.float32)
     assert close._flat(grey) == 0.5
@@ -95,9 +133,31 @@ def test_blurred_pictures_go_and_sharp_ones_stay(radius):
     assert _reasons(_file(sharp.filter(ImageFilter.GaussianBlur(radius)))) == {"blur"}
 
 
+@pytest.mark.parametrize("angle", [0, 20, 45, 75, 110, 150])
+def test_what_was_shaken_goes_whatever_the_direction(angle):
+    pixels = np.asarray(_scene(), dtype=float)
+    right, down = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    ways = [(round(at * down), round(at * right)) for at in range(24)]
+    moved = np.mean([np.roll(pixels, way, (0, 1)) for way in ways], axis=0)
+    assert "blur" in _reasons(_file(Image.fromarray(moved.astype(np.uint8))))
+
+
+def test_a_plot_is_no_logo():
+    image = Image.new("RGB", (400, 300), "white")
+    pen = ImageDraw.Draw(image)
+    pen.line((40, 20, 40, 260, 380, 260), fill="black", width=2)
+    pen.line([(40 + 17 * at, 200 - 9 * at) for at in range(20)], fill="blue", width=2)
+    for at in range(10):
+        pen.text((40 + 34 * at, 266), f"{at}.0", fill="black")
+        pen.text((8, 250 - 24 * at), f"{at}.0", fill="black")
+    assert _reasons(_file(image)) == set()
+
+
 def test_a_large_picture_may_be_soft_where_no_model_looks():
-    large = _scene(2000, 1500).filter(ImageFilter.BoxBlur(2))
-    assert close.measure(_file(large))["blur"] < 0.6
+    large = _scene(2000, 1500)
+    for at in range(0, 2000, 100):
+        ImageDraw.Draw(large).line((at, 0, 2000 - at, 1500), fill="black", width=20)
+    assert _reasons(_file(large.filter(ImageFilter.BoxBlur(2)))) == set()
     enlarged = _scene(40, 30).resize((2000, 1500), Image.Resampling.BICUBIC)
     assert close.blur(close.measure(_file(enlarged))) == "blurred"
 

@@ -11,21 +11,28 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import label
 
 from haiga.errors import PictureError
 from haiga.models.pictures import look_closely
 
-MEASURE: Final = "close/1"
+MEASURE: Final = "close/2"
 """Name and version of the measurement: a change of `measure` must change it."""
 
 SIDE: Final = 384
 """The longer side at which a picture is looked at, in pixels: what towers see, and no camera's."""
-_SPAN: Final = 9
-"""Pixels of the filter that a picture is blurred with for comparison (Crete et al. 2007)."""
+_WAYS: Final = (
+    (0, 1, 9), (1, 0, 9), (1, 1, 7), (1, -1, 7), (1, 2, 5), (2, 1, 5), (1, -2, 5), (2, -1, 5),
+)  # fmt: skip
+"""Down, right, and steps of the filter that a picture is blurred with for comparison: eight
+directions, as a shake has one, and about ten pixels in each (Crete et al. 2007 have two, of 9)."""
+_MARGIN: Final = 9
 _STEP: Final = 2
 """Grey levels, of 255, by which neighbours may differ and be flat: JPEG's noise is above it."""
-_COVERED: Final = 0.95
+_EDGE: Final = 24
+"""Grey levels by which neighbours differ at the edge of a mark."""
+_MARK: Final = 8
+"""Pixels of edge that a mark has at least; less is noise."""
 _BANNERS: Final = frozenset((
     (468, 60), (728, 90), (970, 90), (970, 250), (234, 60), (320, 50), (320, 100), (300, 50),
     (120, 600), (160, 600), (300, 600), (300, 1050), (120, 240), (88, 31), (120, 60), (120, 90),
@@ -42,7 +49,7 @@ def measure(data: bytes) -> dict[str, Any]:
         animated: whether it has further frames, in time.
         clear: the share of its pixels that are transparent.
         blur: 0 (sharp) to 1, see `blur_of`.
-        colours: how many of 4,096 colours cover 95 % of it.
+        marks: how many pieces its edges fall into: a logo has few, a plot or a page many.
         flat: the share of its pixels that are as their right and lower neighbours are.
 
         A picture that cannot be read has `error`, a sentence, and nothing else.
@@ -60,7 +67,7 @@ def measure(data: bytes) -> dict[str, Any]:
         "animated": look.animated,
         "clear": round(look.clear, 4),
         "blur": round(blur_of(grey), 4),
-        "colours": _colours(np.asarray(image)),
+        "marks": _marks(grey),
         "flat": round(_flat(grey), 4),
     }
 
@@ -70,27 +77,44 @@ def blur_of(grey: NDArray[np.float32]) -> float:
 
     Crete, Dolmiere, Ladret, Nicolas (2007), "The blur effect: perception and estimation with a new
     no-reference perceptual blur metric". Of each direction the share of the differences between
-    neighbours that remain after a filter of 9 pixels; the worse of the two directions counts.
+    neighbours that remain after a mean along it; the worst of the directions counts.
 
     Args:
         grey: (height, width).
     """
-    return max(_kept(grey, axis) for axis in (0, 1))
+    height, width = grey.shape
+    wider = np.pad(grey, _MARGIN, mode="edge")
+    ways = [way for way in _WAYS if way[0] < height and abs(way[1]) < width]
+    return max((_kept(wider, *way) for way in ways), default=1.0)
 
 
-def _kept(grey: NDArray[np.float32], axis: int) -> float:
-    blurred = uniform_filter1d(grey, _SPAN, axis=axis, mode="nearest")
-    sharp, soft = (np.abs(np.diff(each, axis=axis)) for each in (grey, blurred))
+def _kept(wider: NDArray[np.float32], down: int, right: int, steps: int) -> float:
+    """The share that remains in one direction; `wider` has a margin of 9 pixels around it."""
+    height, width = (side - 2 * _MARGIN for side in wider.shape)
+    tall, broad = height - down, width - abs(right)
+
+    def at(step: int) -> NDArray[np.float32]:
+        top = _MARGIN + step * down
+        left = _MARGIN + step * right + max(0, -right)
+        return wider[top : top + tall, left : left + broad]
+
+    half = steps // 2
+    sharp = np.abs(at(1) - at(0))
+    # Two means, one step apart, share all their pixels but the last of the one and the first of the
+    # other.
+    soft = np.abs(at(half + 1) - at(-half)) / steps
     total = float(sharp.sum(dtype=np.float64))
     lost = float(np.maximum(sharp - soft, 0).sum(dtype=np.float64))
     return (total - lost) / total if total else 1.0
 
 
-def _colours(pixels: NDArray[np.uint8]) -> int:
-    """The smallest number of colours, 16 levels a channel, that together cover 95 %."""
-    red, green, blue = (pixels[:, :, at].astype(np.int32) >> 4 for at in range(3))
-    counts = np.sort(np.bincount((red << 8 | green << 4 | blue).ravel(), minlength=4096))[::-1]
-    return int(np.searchsorted(np.cumsum(counts), _COVERED * counts.sum())) + 1
+def _marks(grey: NDArray[np.float32]) -> int:
+    """The connected pieces of edge of at least 8 pixels: of pixels that differ from the next, to
+    the right or below, by 24 grey levels."""
+    right = np.abs(np.diff(grey, axis=1, append=grey[:, -1:]))
+    down = np.abs(np.diff(grey, axis=0, append=grey[-1:]))
+    pieces, _ = label(np.maximum(right, down) >= _EDGE, structure=np.ones((3, 3)))
+    return int((np.bincount(pieces.ravel())[1:] >= _MARK).sum())
 
 
 def _flat(grey: NDArray[np.float32]) -> float:
@@ -101,15 +125,15 @@ def _flat(grey: NDArray[np.float32]) -> float:
     return float((np.maximum(down, right) <= _STEP).mean())
 
 
-def blur(measured: Mapping[str, Any], *, maximum: float = 0.6) -> str | None:
+def blur(measured: Mapping[str, Any], *, maximum: float = 0.57) -> str | None:
     """The picture loses something by being blurred: its `blur` is at most `maximum`."""
     return None if measured["blur"] <= maximum else "blurred"
 
 
-def logo(measured: Mapping[str, Any], *, colours: int = 6, flat: float = 0.85) -> str | None:
-    """Not a few colours in even areas: at most `colours` of them, and a share `flat` without any
-    change from pixel to pixel."""
-    few = measured["colours"] <= colours
+def logo(measured: Mapping[str, Any], *, marks: int = 12, flat: float = 0.85) -> str | None:
+    """Not a few marks on even ground: at most `marks` of them, one at least, and a share `flat`
+    without any change from pixel to pixel."""
+    few = 1 <= measured["marks"] <= marks
     return "looks like a logo" if few and measured["flat"] >= flat else None
 
 
