@@ -2,6 +2,7 @@
 
     python benchmarks/curation_truth.py world    prints of the floating world, by its fault maker
     python benchmarks/curation_truth.py unlike   photographs, noise, plots, scans: see unlike.py
+    python benchmarks/curation_truth.py development    such pictures again, for whoever changes a rule
 
 Each filter is asked alone, with its own default thresholds. `caught`: of the items spoilt in a way
 that it is meant for, the share that it drops, with Wilson's interval. `right`: of all it drops,
@@ -16,18 +17,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 import numpy as np
 
-from haiga.curation import captions, close, duplicates, pictures
+from haiga.curation import captions, close, duplicates, fine, pictures
 from haiga.statistics.intervals import wilson
 from haiga.world import faults
 from haiga.world.poets import POETS
 from haiga.world.printer import print_file
 from haiga.world.scenes import scene
 
-SEED, PRINTS, SHARE, HAMMING = 2026, 1600, 0.6, 8
+SEED, PRINTS, SHARE, HAMMING, FINE = 2026, 1600, 0.6, 8, 48
 LANGUAGES = ("en", "ja")
 PICTURES: Mapping[str, frozenset[str]] = {
     "decodes": frozenset({"corrupt", "bomb"}),
@@ -93,7 +95,7 @@ HEAD = "| filter | caught | share, 95 % | right | sound lost |\n|---|---|---|---
 
 
 def measured(data: bytes) -> dict[str, object]:
-    return {**pictures.measure(data), **close.measure(data)}
+    return {**pictures.measure(data), **close.measure(data), **fine.measure(data)}
 
 
 def world_item(index: int) -> Item:
@@ -142,8 +144,8 @@ def _drops(name: str, values: Mapping[str, object]) -> bool:
     return bool(pictures.RULES[name](values))
 
 
-def duplicate_rows(items: Sequence[Item], distances: Sequence[int]) -> list[Row]:
-    """Duplicates among what all other filters leave standing."""
+def duplicate_rows(items: Sequence[Item]) -> list[Row]:
+    """Duplicates among what all other filters leave standing, by one hash and by both."""
     rules = [name for name in PICTURES if name not in ("decodes", "still")]
     standing = [
         (at, each) for at, each in enumerate(items)
@@ -151,13 +153,15 @@ def duplicate_rows(items: Sequence[Item], distances: Sequence[int]) -> list[Row]
     ]  # fmt: skip
     there = {at for at, _ in standing}
     rows = []
-    for distance in distances:
-        twins, _ = duplicates.find([[str(each.values["phash"])] for _, each in standing], distance)
+    hashes = [[f"{each.values['phash']}{each.values['fine']}"] for _, each in standing]
+    for distance, finer in ((2, None), (HAMMING, None), (HAMMING, FINE)):
+        twins, _ = duplicates.find(hashes, distance, finer)
         told = []
         for (at, each), twin in zip(standing, twins, strict=True):
             repeats = each.of != at and each.of in there and items[each.of].fault in SHOWN
             told.append(("near_duplicate" if repeats else "", twin >= 0))
-        rows.append(row(f"duplicates, {distance} bits", frozenset({"near_duplicate"}), told))
+        name = f"duplicates, {distance} bits{f', {finer} of 256' if finer else ''}"
+        rows.append(row(name, frozenset({"near_duplicate"}), told))
     return rows
 
 
@@ -211,31 +215,40 @@ def _apart(copy: Item, items: Sequence[Item]) -> int:
     return (one ^ other).bit_count()
 
 
-def unlike_items() -> list[Item]:
+def unlike_items(first: int = 0) -> list[Item]:
     import unlike
 
     with ProcessPoolExecutor(2) as pool:
-        return list(pool.map(unlike_item, range(unlike.COUNT), chunksize=16))
+        return list(pool.map(partial(unlike_item, first), range(unlike.COUNT), chunksize=16))
 
 
-def unlike_item(index: int) -> Item:
+def unlike_item(first: int, at: int) -> Item:
     import unlike
 
-    data, fault, of = unlike.item(index)
-    return Item(fault, of, measured(data), unlike.told(index))
+    data, fault, of = unlike.item(first + at)
+    return Item(fault, of - first, measured(data), unlike.told(first + at))
+
+
+def development_items() -> list[Item]:
+    import unlike
+
+    return unlike_items(unlike.DEVELOPMENT)
+
+
+SETS = {"world": world_items, "unlike": unlike_items, "development": development_items}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("set", choices=("world", "unlike"))
+    parser.add_argument("set", choices=SETS)
     which = parser.parse_args().set
-    items = world_items() if which == "world" else unlike_items()
+    items = SETS[which]()
     sound = sum(not each.fault or each.fault in BENIGN for each in items)
     print(f"{len(items)} pictures, {sound} of them sound\n\n{HEAD}")
-    for each in (*picture_rows(items), *duplicate_rows(items, (2, HAMMING))):
+    for each in (*picture_rows(items), *duplicate_rows(items)):
         print(each)
     print(f"\nMissed by all: {missed(items) or 'nothing'}")
-    if which == "unlike":
+    if which != "world":
         print("", *by_kind(items), sep="\n")
     if which == "world":
         print(f"\n{HEAD}")

@@ -142,3 +142,16 @@ def test_equal_hashes_fall_to_the_first_of_them(kinds):
 def test_below_zero_no_row_repeats_another_and_copies_still_share_a_cluster():
     rows = [["0" * 16], ["0" * 16], ["f" * 16]]
     assert duplicates.find(rows, -1) == ([-1, -1, -1], [0, 0, 2])
+
+
+def test_where_it_is_asked_the_finer_hash_decides_too():
+    def row(coarse: int, fine: int) -> list[str]:
+        return [f"{coarse:016x}{fine:064x}"]
+
+    far = 2**200 - 1
+    rows = [row(0, 0), row(0, far), row(1, 0b111), row(1, far), row(0, 0)]
+    # Equal coarse hashes are not enough, and equal finer ones are not asked where coarse are far.
+    assert duplicates.find(rows, 8, 2) == ([-1, -1, -1, 1, 0], [0, 0, 0, 0, 0])
+    assert duplicates.find(rows, 8, 3) == ([-1, -1, 0, 1, 0], [0, 0, 0, 0, 0])
+    assert duplicates.find(rows, 0, 3) == ([-1, -1, -1, -1, 0], [0, 0, 0, 0, 0])
+    assert duplicates.find([["0" * 80, "f" * 80], ["f" * 80]], 8, 0)[0] == [-1, 0]

@@ -48,6 +48,23 @@ def test_an_encoder_finds_what_hashes_do_not(tmp_path):
     assert note == f"{facts['pairs']} {told}"
 
 
+def test_a_finer_hash_is_asked_where_the_recipe_has_a_distance(tmp_path):
+    faults = ["source.faults=0.5", 'source.kinds=["near_duplicate"]', "curate.hamming=12"]
+    run, _ = _run(tmp_path / "coarse", *faults)
+    run_finer, _ = _run(tmp_path / "finer", *faults, "curate.fine=0")
+    coarse, finer = (each.data("01_filtered") for each in (run, run_finer))
+    assert "fine" not in coarse.manifest().options
+    assert finer.manifest().options["fine"] == 0
+    assert 0 < coarse.manifest().counts["kept"] < finer.manifest().counts["kept"]
+    row = next(iter(finer.rows()))
+    (values,) = json.loads(row["measurements"]).values()
+    assert len(values["fine"]) == 64
+    assert {path.name for path in (tmp_path / "finer/data/measurements").iterdir()} == {
+        "fine-1",
+        "pictures-2",
+    }
+
+
 def test_a_second_set_needs_a_distance():
     with pytest.raises(RecipeError, match=r"curate\.hamming: below 0 no picture is another's"):
         check(load(RECIPE, [OTHER, "curate.hamming=-1"]))

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import connected_components
 
 from haiga.curation.hamming import near_pairs
 
+_DIGITS: Final = 16
 SAME_SIDE: Final = 8
 """Rows within this distance stay on one side of a split, also where they are too far apart to be
 dropped: a row dropped by mistake is lost, a row kept with its likeness is not."""
@@ -43,13 +44,17 @@ def survivors(n: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.array(of, dtype=np.int64)
 
 
-def find(rows: Sequence[Sequence[str]], distance: int) -> tuple[list[int], list[int]]:
+def find(
+    rows: Sequence[Sequence[str]], distance: int, fine: int | None = None
+) -> tuple[list[int], list[int]]:
     """Which rows only repeat an earlier one, and which belong together.
 
     Args:
         rows: the perceptual hashes, 16 hex digits each, of the pictures of each row; at least one.
+            Where `fine` is asked, the 64 digits of the finer hash stand behind each.
         distance: hashes that differ in at most so many bits are the same picture; where it is
             below 0 none are, and rows are only clustered.
+        fine: in how many of its 256 bits the finer hash may differ besides.
 
     Returns:
         For each row the earlier surviving row that shows *all* its pictures (-1: there is none),
@@ -61,7 +66,7 @@ def find(rows: Sequence[Sequence[str]], distance: int) -> tuple[list[int], list[
     seen = {key: at for at, key in reversed(list(enumerate(keys)))}
     kinds = {key: n for n, key in enumerate(dict.fromkeys(keys))}
     first = [seen[key] for key in kinds]
-    repeats, linked = _links(list(kinds), distance)
+    repeats, linked = _links(list(kinds), distance, fine)
     of, cluster = survivors(len(kinds), repeats), clusters(len(kinds), linked)
     twins = []
     for at, key in enumerate(keys):
@@ -71,17 +76,33 @@ def find(rows: Sequence[Sequence[str]], distance: int) -> tuple[list[int], list[
     return twins, [first[cluster[kinds[key]]] for key in keys]
 
 
+def coarse(hashes: Sequence[str]) -> NDArray[np.uint64]:
+    """The perceptual hashes as numbers, whatever stands behind them: (N,)."""
+    return np.array([int(value[:_DIGITS], 16) for value in hashes], dtype=np.uint64)
+
+
+def _finer(hashes: Sequence[str]) -> NDArray[np.uint64]:
+    """The finer hashes that stand behind them: (N, 4)."""
+    data = b"".join(bytes.fromhex(value[_DIGITS:]) for value in hashes)
+    return np.frombuffer(data, dtype=np.uint64).reshape(len(hashes), 4)
+
+
 def _links(
-    rows: Sequence[Sequence[str]], distance: int
+    rows: Sequence[Sequence[str]], distance: int, fine: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs (earlier, later) of rows: the later shows nothing new; the two share a likeness."""
     sizes = np.array([len(row) for row in rows], dtype=np.int64)
     owner = np.repeat(np.arange(len(rows)), sizes)
-    hashes = np.array([int(value, 16) for row in rows for value in row], dtype=np.uint64)
+    told = [value for row in rows for value in row]
+    hashes = coarse(told)
     pictures = near_pairs(hashes, max(distance, SAME_SIDE))
     pairs = owner[pictures]
     apart = pairs[:, 0] != pairs[:, 1]
     same = np.bitwise_count(hashes[pictures[:, 0]] ^ hashes[pictures[:, 1]]) <= distance
+    if fine is not None:
+        finer = _finer(told)
+        apart_by = np.bitwise_count(finer[pictures[:, 0]] ^ finer[pictures[:, 1]])
+        same &= apart_by.sum(axis=1, dtype=np.int64) <= fine
     # (earlier row, later row, picture of the later): once each, however many pictures it is near.
     shown = np.unique(np.column_stack([pairs, pictures[:, 1]])[apart & same], axis=0)
     repeats, count = np.unique(shown[:, :2], axis=0, return_counts=True)

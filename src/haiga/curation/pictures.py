@@ -50,7 +50,7 @@ def measure(data: bytes) -> dict[str, Any]:
     A picture that cannot be read has `error`, a sentence, and nothing else.
     """
     try:
-        grey, width, height = _small_grey(data)
+        grey, width, height = small_grey(data)
     except PictureError as error:
         return {"error": str(error)}
     return {
@@ -73,7 +73,7 @@ def phash(grey: NDArray[np.uint8]) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def _small_grey(data: bytes) -> tuple[NDArray[np.uint8], int, int]:
+def small_grey(data: bytes) -> tuple[NDArray[np.uint8], int, int]:
     """A small upright grey image and the full upright size."""
     if data[:2] == b"\xff\xd8":
         # Whatever is odd about it: the reader below knows more kinds, and has the sentences.

@@ -35,6 +35,8 @@ class Sameness:
     """Where their hashes differ in at most so many bits."""
     alike: Callable[[Sequence[str]], Alike] | None = None
     """Of pictures by id; None where nobody asks an encoder."""
+    fine: int | None = None
+    """Where their finer hashes differ in at most so many, too; None: these are not asked."""
 
 
 class _Row(NamedTuple):
@@ -72,15 +74,16 @@ def verdicts(
         if reason := pictures.fault(measured, rules):
             found[at] = {"reason": reason}
         elif measured:
-            hashes = tuple(each["phash"] for each in measured)
+            hashes = tuple(each["phash"] + each.get("fine", "") for each in measured)
             asks = bool(row.get("conversation"))
             standing.append(_Row(at, row["id"], tuple(row["pictures"]), hashes, asks))
     for name, theirs in others.items():
         for at in (shown := _shown(standing, theirs, same.hamming)):
             found[at] = {"reason": f"also in {name} (Hamming <= {same.hamming})"}
         standing = [row for row in standing if row.at not in shown]
-    repeats = f"near-duplicate (Hamming <= {same.hamming})"
-    links = duplicates.find([row.hashes for row in standing], same.hamming)
+    finer = "" if same.fine is None else f", and <= {same.fine} of 256"
+    repeats = f"near-duplicate (Hamming <= {same.hamming}{finer})"
+    links = duplicates.find([row.hashes for row in standing], same.hamming, same.fine)
     _fall(found, standing, links, repeats)
     if same.alike is not None:
         _look_alike(found, [row for row in standing if "reason" not in found[row.at]], same.alike)
@@ -119,7 +122,7 @@ def _look_alike(
 def _shown(rows: Sequence[_Row], others: NDArray[np.uint64], distance: int) -> set[int]:
     """The places of the rows of which another set shows a picture."""
     own = list(dict.fromkeys(value for row in rows for value in row.hashes))
-    hashes = np.array([int(value, 16) for value in own], dtype=np.uint64)
+    hashes = duplicates.coarse(own)
     pairs = near_pairs(np.concatenate([hashes, np.unique(others)]), distance)
     across = pairs[(pairs[:, 0] < len(own)) & (pairs[:, 1] >= len(own))]
     shown = {own[at] for at in across[:, 0].tolist()}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from haiga import sources
-from haiga.curation import captions, pictures
+from haiga.curation import captions, fine, pictures
 from haiga.curation import run as curation
 from haiga.curation.engines import ENGINES
 from haiga.curation.filtering import Rules, filter_rows
@@ -19,7 +19,7 @@ from haiga.pipeline.run import Run
 from haiga.pipeline.teaching import cost, teach
 from haiga.recipe.bind import bind
 
-LATER = {"texts", "rank", "similarity", "balance", "safety", "semantic", "against"}
+LATER = {"texts", "rank", "similarity", "balance", "safety", "semantic", "against", "fine"}
 """What of [curate] 01_filtered does not depend on."""
 
 
@@ -70,6 +70,7 @@ def curate(run: Run) -> None:
     """01_filtered."""
     section = run.recipe.curate
     looks = pictures.looks([rule["name"] for rule in section.pictures])
+    looks += (fine,) if section.fine is not None else ()
     versions = [look.MEASURE for look in looks[1:]]
     rules = Rules(
         pictures=[

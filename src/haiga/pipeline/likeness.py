@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -24,16 +25,15 @@ FACTS: Final = "semantic.json"
 
 def options(section: Curate) -> dict[str, Any]:
     """What 01_filtered depends on of it, where the recipe has it."""
-    told = section.model_dump(mode="json", include={"semantic", "against"})
-    return {name: value for name, value in told.items() if value}
+    told = section.model_dump(mode="json", include={"semantic", "against", "fine"})
+    return {name: value for name, value in told.items() if value not in (None, {})}
 
 
 def sameness(run: Run) -> Sameness:
     """When two pictures of the run are the same."""
     section = run.recipe.curate
-    return Sameness(
-        section.hamming, None if section.semantic is None else lambda ids: _see(run, ids)
-    )
+    alike = None if section.semantic is None else partial(_see, run)
+    return Sameness(section.hamming, alike, section.fine)
 
 
 def others(run: Run) -> dict[str, Folder]:

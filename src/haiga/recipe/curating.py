@@ -69,6 +69,8 @@ class Curate(Section):
     hamming: Annotated[int, Field(ge=-1, le=64)] = 8
     """Pictures whose 64-bit perceptual hashes differ in at most so many bits are duplicates;
     -1: none are."""
+    fine: Annotated[int, Field(ge=0, le=256)] | None = None
+    """And 256-bit hashes in at most so many; None: these are not asked."""
     semantic: Semantic | None = None
     """None: pictures are compared by their hashes alone."""
     against: dict[Word, Component] = {}
