@@ -2,7 +2,7 @@
 
     python benchmarks/curation_truth.py world    prints of the floating world, by its fault maker
     python benchmarks/curation_truth.py unlike   photographs, noise, plots, scans: see unlike.py
-    python benchmarks/curation_truth.py development    such pictures again, for whoever changes a rule
+    python benchmarks/curation_truth.py development   such pictures anew, for changing rules by
 
 Each filter is asked alone, with its own default thresholds. `caught`: of the items spoilt in a way
 that it is meant for, the share that it drops, with Wilson's interval. `right`: of all it drops,

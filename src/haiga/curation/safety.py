@@ -211,7 +211,7 @@ def judged(
 
 
 def _name(label: str) -> str:
-    if label in ("width", "height", "brightness", "contrast", "phash", "error"):
+    if label in ("width", "height", "brightness", "contrast", "phash", "fine", "error"):
         raise DataError(
             f"curate.safety: {label!r} is measured of every picture; give another label."
         )

@@ -22,7 +22,7 @@ EXAMPLES: Final = 6
 KEPT: Final = 12
 """Pictures that stayed, the first so many: nobody chose them."""
 PAGE: Final = "health.html"
-_QUIET: Final = frozenset({"phash", "unsafe"})
+_QUIET: Final = frozenset({"phash", "fine", "unsafe"})
 """Measurements that say nothing to a person."""
 
 
