@@ -87,7 +87,7 @@ def test_a_few_files_all_damaged(curate):
 
 
 def test_pictures_about_which_nobody_says_anything(curate):
-    code, told = curate({f"{at}.jpg": picture(at, "JPEG") for at in range(4)})
+    code, told = curate({f"{at}.jpg": print_file(scene(5, at), 5)[0] for at in range(4)})
     assert code == 2
     assert "Of 4 rows none is left: no text (no caption) 4." in told
     assert "a teacher under [teach], or the source itself" in told
