@@ -71,6 +71,8 @@ def made(tmp_path_factory):
     (home / "recipe.toml").write_text(RECIPE)
     said = tiny_runs.haiga(home, "run", "recipe.toml")
     assert said.code == 0, said.err
+    # Whoever does not open the report has its first words all the same.
+    assert "By the likelihoods of again itself, its answers fit" in said.out
     return home
 
 

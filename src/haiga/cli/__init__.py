@@ -84,9 +84,9 @@ def run(opened: Run, words: str) -> None:
     if not ranks.alone():
         return
     judge.evaluate(opened)
-    path = judge.report(opened)
+    path, found = judge.report(opened)
     tables.summary(opened)
-    say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
+    say(found, f"Report: {path}", f"Next: {judge.next_command(opened)}")
     judging.end_if_refused(opened)
 
 
@@ -184,8 +184,8 @@ def report(opened: Run, words: str) -> None:
     """One HTML file of what was run and what it shows."""
     from haiga.pipeline import judge
 
-    path = judge.report(opened)
-    say(f"Report: {path}", f"Next: {judge.next_command(opened)}")
+    path, found = judge.report(opened)
+    say(found, f"Report: {path}", f"Next: {judge.next_command(opened)}")
 
 
 app.command()(judging.evaluate)

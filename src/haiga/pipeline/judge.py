@@ -43,6 +43,7 @@ from haiga.pipeline.run import DATA, Run
 from haiga.recipe.load import dump
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.report import write_report
+from haiga.reporting.verdict import plain, verdict
 from haiga.rewards.model import answer_scores
 from haiga.store.files import write_json
 from haiga.training.preferences import two_sided
@@ -77,11 +78,11 @@ def _evaluate(run: Run) -> None:
     benchmarks.evaluate(run)
 
 
-def report(run: Run) -> Path:
-    """report.html and the cards, from what the run's folders hold."""
+def report(run: Run) -> tuple[Path, str]:
+    """report.html and the cards, from what the run's folders hold; and the page's first words."""
     found = facts(run)
     cards.write(run, found)
-    return write_report(found, run.folder)
+    return write_report(found, run.folder), plain(verdict(found))
 
 
 def judged(run: Run) -> list[str]:
