@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from haiga.evaluation.benchmarks import BENCHMARKS, mmmu, open_answers
+from haiga.evaluation.benchmarks import BENCHMARKS, chair, mmmu, open_answers
 from haiga.evaluation.benchmarks.extracted import extracted
 from haiga.evaluation.conditions import Item
 
@@ -86,6 +86,16 @@ def test_chair():
         found = BENCHMARKS["chair"].official([one], [row["answer"]])
         assert found["chair_i"] == pytest.approx(row["chair_i"]), row
         assert found["chair_s"] == row["chair_s"], row
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a cat/dog.", ["a", "cat/dog", "."]), ("dog.The cat", ["dog.the", "cat"]),
+     ("*dogs*--cats", ["*", "dog", "*", "--", "cat"]), ("wine. glasses", ["wine", ".", "glass"]),
+     ("a t-shirt, wine glasses", ["a", "t-shirt", ",", "wine glass"])],
+)  # fmt: skip
+def test_chair_takes_texts_apart_as_nltk_does(text, words):
+    assert chair._words(text) == words
 
 
 def test_extracted_letters():

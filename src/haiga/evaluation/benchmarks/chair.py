@@ -156,9 +156,15 @@ def official(
     }
 
 
+_APART: Final = r",;:!?\"'()\[\]{}<>@#$%&*`\u2026\u201c\u201d\u2018\u2019"
+_IN_WORDS: Final = rf"[^\s.\-{_APART}]"
+_TOKEN: Final = re.compile(rf"(?:{_IN_WORDS}|\.(?={_IN_WORDS})|(?<!-)-(?!-))+|--|[.\-{_APART}]")
+"""As nltk takes English apart: what it leaves together, "cat/dog", is no object there."""
+
+
 def _words(answer: str) -> list[str]:
     """Its words in singular, pairs that are one word as one."""
-    single = [singular(word) for word in re.findall(r"\w+(?:-\w+)*|[^\w\s]", answer.lower())]
+    single = [singular(word) for word in _TOKEN.findall(answer.lower())]
     merged: list[str] = []
     at = 0
     while at < len(single):
