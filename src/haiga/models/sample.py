@@ -120,9 +120,7 @@ def choice(
     vlm: Vlm, temperature: float, top_p: float = 1.0, generator: torch.Generator | None = None
 ) -> Choose:
     """How the next token is chosen; the likeliest one at temperature 0."""
-    vocabulary = base_of(vlm.model).config.get_text_config().vocab_size
-    barred = torch.zeros(vocabulary, dtype=torch.bool, device=vlm.model.device)
-    barred[unwritten(vlm)] = True
+    barred = torch.tensor(unwritten(vlm), dtype=torch.long, device=vlm.model.device)
     warp = LogitsProcessorList()
     if temperature > 0 and temperature != 1.0:
         warp.append(TemperatureLogitsWarper(temperature))
@@ -130,7 +128,7 @@ def choice(
         warp.append(TopPLogitsWarper(top_p))
 
     def choose(logits: Float[Tensor, "S V"]) -> Int[Tensor, "S 1"]:
-        scores = logits.float().masked_fill(barred, -torch.inf)
+        scores = logits.float().index_fill(-1, barred, -torch.inf)
         if temperature == 0:
             return scores.argmax(-1, keepdim=True)
         return drawn(warp(None, scores).softmax(-1), generator)  # type: ignore[arg-type]
