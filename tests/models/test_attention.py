@@ -49,6 +49,21 @@ def test_as_torch_in_bfloat16(mask, monkeypatch):
         assert (found.float() - truth).square().mean().sqrt() <= 2 * apart
 
 
+@pytest.mark.parametrize(("queries", "keys"), [(5, 5), (1, 7), (3, 7)])
+def test_in_float32_keys_are_met_where_they_are_shared(queries, keys, monkeypatch):
+    given = parts(queries, keys)
+    mask = torch.rand(3, 1, queries, keys, generator=torch.Generator().manual_seed(1)) < 0.7
+    mask[..., 0] = True
+    theirs = outcome(sdpa_attention_forward, given, mask, None)
+    monkeypatch.setattr(
+        "transformers.integrations.sdpa_attention.repeat_kv", lambda *a: pytest.fail("copied")
+    )
+    ours = outcome(attention.attend, given, mask, None)
+    for found, truth in zip(ours, theirs, strict=True):
+        assert found.shape == truth.shape
+        torch.testing.assert_close(found, truth, atol=1e-6, rtol=1e-5)
+
+
 def test_one_new_position_sees_all_that_is_kept():
     given = parts(queries=1, keys=7)
     ours, theirs = (

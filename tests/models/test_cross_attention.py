@@ -298,6 +298,16 @@ def test_a_sample_of_the_likeliest_is_the_answer(one):
     assert texts == [text for text in expected for _ in range(2)]
 
 
+def test_a_picture_is_looked_at_anew_and_read_once(one):
+    """Its keys and values are made once for an answer, and not once for every token."""
+    read = []
+    layer = one.model.decoder.transformer.h[0].crossattention.c_attn
+    hook = layer.register_forward_hook(lambda *given: read.append(1))
+    sample(one, asked(one), number=2, max_new_tokens=9, temperature=0.0)
+    hook.remove()
+    assert len(read) == 1
+
+
 def test_an_answer_that_does_not_fit_is_refused(one):
     with pytest.raises(TooLongError, match="1024 positions"):
         generate(one, [ASKED[0]], [[RED]], max_new_tokens=1020)

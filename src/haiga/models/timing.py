@@ -19,13 +19,16 @@ import torch
 from jaxtyping import Int
 from PIL import Image
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import Cache
 
+from haiga.models import products
 from haiga.models.assemble import Vlm
+from haiga.models.cache import new_cache
 from haiga.models.device import forget_peak, peak_bytes
 from haiga.models.embeddings import base_of, body_of, enter, tower_features
 from haiga.models.fit import pixels
 from haiga.models.generate import prompt_ids, prompt_text
+from haiga.models.laid import laid_out
 from haiga.models.sample import Prompts
 from haiga.models.variants import size
 from haiga.records import Message
@@ -137,22 +140,23 @@ def _pass(
     prompts = Prompts(tuple(map(str, range(len(asked)))), ids, mask, names, features)
     entered = enter(base, prompts, features)
     marks.append(_now(vlm))
-    cache = DynamicCache(config=base.config.get_text_config())
-    token = _read(base, entered, mask, cache)
+    cache = new_cache(base, new)
+    token = _read(base, base.get_output_embeddings(), entered, mask, cache)
     marks.append(_now(vlm))
     kept = sum(part.nbytes for part in _cached(cache)) // mask.numel()
     beside = {name: tensor for name, tensor in entered.items() if name != "inputs_embeds"}
-    for _ in range(new - 1):
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
-        words = base.get_input_embeddings()(token[:, None])
-        token = _read(base, {"inputs_embeds": words, **beside}, mask, cache)
+    with laid_out(base, len(asked)) as head:
+        for _ in range(new - 1):
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
+            words = base.get_input_embeddings()(token[:, None])
+            token = _read(base, head, {"inputs_embeds": words, **beside}, mask, cache)
     marks.append(_now(vlm))
     seconds = [after - before for before, after in itertools.pairwise(marks)]
     return Pass(dict(zip(PHASES, seconds, strict=True)), ids.shape[1], kept)
 
 
 def _read(
-    base: Any, entered: dict[str, Tensor], mask: Int[Tensor, "B L"], cache: DynamicCache
+    base: Any, head: Any, entered: dict[str, Tensor], mask: Int[Tensor, "B L"], cache: Cache
 ) -> Int[Tensor, " B"]:
     """The likeliest next token, after what has newly entered."""
     new = entered["inputs_embeds"].shape[1]
@@ -164,11 +168,11 @@ def _read(
         past_key_values=cache,
         use_cache=True,
     )
-    return base.get_output_embeddings()(output.last_hidden_state[:, -1]).argmax(-1)
+    return products.apply(head, output.last_hidden_state[:, -1]).argmax(-1)
 
 
 def _cached(cache: Any) -> Iterator[Tensor]:
-    for layer in cache.layers:
+    for layer in getattr(cache, "self_attention_cache", cache).layers:
         yield from (layer.keys, layer.values)
 
 
