@@ -1,13 +1,21 @@
 """Voices in a folder beside the command."""
 
+import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from haiga.curation.asking import requests
+from haiga.curation.captions import RULES, fault
 from haiga.errors import RecipeError
+from haiga.pipeline.check import check
+from haiga.recipe.bind import bind
+from haiga.recipe.load import load
 from haiga.teachers.tasks import draw_instruction, instructions
-from haiga.teachers.voices import voice
+from haiga.teachers.voices import form, voice
+from haiga.world.poets import POETS
+from haiga.world.scenes import scene
 
 LETTER = Path(__file__).parents[2] / "voices" / "letter.en.txt"
 TASKS = Path(__file__).parents[2] / "src" / "haiga" / "teachers"
@@ -51,6 +59,25 @@ def test_what_there_is_is_named_and_where_it_is_looked_for(mine):
     (mine / "letter.en.txt").write_text("Asked.\n\nHow.")
     with pytest.raises(RecipeError, match=r"letter\.en\. A file of your own .* voices/leter\.en"):
         instructions("leter", "en")
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_voice_has_its_form_and_the_worlds_own_poets_keep_theirs(language):
+    names = {path.name.split(".")[0] for path in (TASKS / "voices").glob("*.txt")}
+    assert all(form(name, language) for name in names)
+    for name in ("haiku", "bare", "noir", "describe", "title"):  # their labels are shorter
+        rules = [bind(RULES, rule, name) for rule in form(name, language)]
+        texts = [POETS[name](scene(1, n), language, np.random.default_rng(n)) for n in range(8)]
+        assert [fault(text, language, rules) for text in texts] == [None] * 8, name
+
+
+def test_a_voice_without_rules_has_its_form_shown():
+    smoke = Path(__file__).parents[2] / "recipes" / "smoke.toml"
+    asked = 'teach={ teacher = { name = "poet" }, tasks = ["haiku", "noir"] }'
+    notes = [note for note in check(load(smoke, [asked])) if note.startswith("curate.texts")]
+    (shown,) = notes
+    rules = tomllib.loads(shown.partition("the form of the voice is ")[2])
+    assert rules == {"noir": form("noir", "en")}
 
 
 def test_every_voice_is_there_in_both_languages_with_what_is_asked():

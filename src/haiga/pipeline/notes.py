@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from haiga.recipe.values import Component
 from haiga.sources import SOURCES
 from haiga.sources.hub import hub, is_here
 from haiga.teachers.tasks import instructions
+from haiga.teachers.voices import form
 from haiga.training import machine
 
 
@@ -27,6 +29,7 @@ def notes(recipe: Recipe) -> Iterator[str]:
     """A line each, from the teacher to the models."""
     yield from _of_source(recipe.source or {})
     yield from teaching.notes(recipe.teach, recipe.language) if recipe.teach else ()
+    yield from _of_forms(recipe)
     yield from judging.notes(recipe)
     yield from judge_terms.notes(recipe)
     yield from lacking(recipe)
@@ -83,6 +86,21 @@ def _of_source(source: Component) -> Iterator[str]:
             yield (
                 f"source.{option}: there is nothing at {where} yet; it is read when pictures are "
                 "gathered. docs/sources.md says what it should be."
+            )
+
+
+def _of_forms(recipe: Recipe) -> Iterator[str]:
+    """Voices whose texts stand however they are, with the rules that would hold them."""
+    tasks = recipe.teach.calls() if recipe.teach is not None else ()
+    for task in (task for task in tasks if task not in recipe.curate.texts):
+        rules = [
+            "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in rule.items()) + " }"
+            for rule in form(task, recipe.language)
+        ]
+        if rules:
+            yield (
+                f"curate.texts.{task}: there are no rules, so that its texts stand however they "
+                f"are; the form of the voice is {task} = [{', '.join(rules)}]"
             )
 
 
