@@ -112,6 +112,10 @@ def test_a_judge_stays_within_its_budget(home, monkeypatch):
         ('teacher = { name = "wittness" }', "there is no 'wittness'"),
         ('teacher = { name = "anthropic", model = "x", max_dollars = 1.0 }', "no price of 'x'"),
         ('teacher = { name = "witness" }', "repeats: the witness says the same each time"),
+        (
+            'teacher = { name = "witness" }, repeats = 1, conditions = ["blnd"]',
+            "evaluate.judge.conditions: there is no condition 'blnd' .did you mean 'blind'",
+        ),
         ('teacher = { name = "witness" }, controls = 3', "greater than or equal to 8"),
     ],
 )
@@ -119,6 +123,23 @@ def test_check_names_what_is_wrong(home, judge, says, monkeypatch):
     monkeypatch.chdir(home)
     with pytest.raises(RecipeError, match=says):
         check(load(home / "recipe.toml", [f"evaluate.judge={{ {judge} }}"]))
+
+
+@pytest.mark.parametrize(
+    ("claims", "says"),
+    [
+        ('teacher = { name = "poet" }', "evaluate.claims.teacher: the poet reads no texts"),
+        ('teacher = { name = "witness" }', "the witness takes no texts apart; name a model"),
+        (
+            'teacher = { name = "anthropic", model = "claude-haiku-5-5" }',
+            "evaluate.claims.teacher.max_dollars: anthropic needs this option",
+        ),
+    ],
+)
+def test_check_names_what_is_wrong_with_who_checks_statements(home, claims, says, monkeypatch):
+    monkeypatch.chdir(home)
+    with pytest.raises(RecipeError, match=says):
+        check(load(home / "recipe.toml", [f"evaluate.claims={{ {claims} }}"]))
 
 
 def test_a_judge_of_its_own_texts_is_noted(home, monkeypatch, capsys):

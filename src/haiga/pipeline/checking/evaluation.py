@@ -11,10 +11,12 @@ from haiga.recipe.schema import Recipe
 
 def faults(recipe: Recipe) -> Iterator[str]:
     """Conditions that there are not, and benchmarks that cannot be read."""
-    for condition in recipe.evaluate.conditions:
-        if condition not in CONDITIONS:
-            near = did_you_mean(condition, list(CONDITIONS))
-            yield f"evaluate.conditions: there is no condition {condition!r}{near}"
+    judges = {"judge.": recipe.evaluate.judge, "claims.": recipe.evaluate.claims}
+    for path, section in {"": recipe.evaluate, **judges}.items():
+        for condition in section.conditions if section is not None else ():
+            if condition not in CONDITIONS:
+                near = did_you_mean(condition, list(CONDITIONS))
+                yield f"evaluate.{path}conditions: there is no condition {condition!r}{near}"
     best = recipe.evaluate.best_of
     if "best_of" in recipe.evaluate.conditions:
         yield "evaluate.conditions: best_of has a section of its own, [evaluate.best_of]"
