@@ -3,8 +3,9 @@
     haiga run recipes/floating-world-en.toml
     python benchmarks/own_picture.py recipes/floating-world-en.toml runs
 
-Both checks that need no truth are made of the answers in a finished run's folder, as if nobody
-knew what its pictures show; the truth stands beside them. Nothing is written into the run.
+The check that needs no truth is made of the answers in a finished run's folder, as if nobody knew
+what its pictures show; the truth stands beside it. So does what the model's own likelihoods say of
+the same answers, which is why they are no check. Nothing is written into the run.
 """
 
 from __future__ import annotations
@@ -42,20 +43,20 @@ def main() -> None:
     def by_encoder(texts: list[str]) -> str:
         return _said(own_picture.by_encoder(towers, shown, items, texts), groups)
 
-    print("stage\tcondition\tnamed precision\town picture\town picture by model")
+    print("stage\tcondition\tnamed precision\town picture\tby own likelihoods")
     print(f"\treferences\t1.00\t{by_encoder([item.reference for item in items])}\t")
     places = self_retrieval.chosen(items, run.recipe.evaluate.self_retrieval)
     some = [items[at] for at in places]
     for stage, by_condition in asked.items():
-        cells = {name: [own[at] for at in places] for name, own in by_condition.items()}
-        by_model: dict[str, Parts] = {}
-        if stage in seeing(run):
-            vlm = load_stage(run.stage(stage) / "model")
-            by_model = own_picture.by_model(vlm, some, cells, pictures)
+        vlm = load_stage(run.stage(stage) / "model") if stage in seeing(run) else None
         for name in sorted(by_condition, key=list(CONDITIONS).index):
             texts = by_condition[name]
             true = _said(CHECKS["named_precision"].score(items, texts), groups)
-            own = _said(by_model.get(name, []), clusters(some)) if by_model else ""
+            own = ""
+            if vlm is not None:
+                few = [texts[at] for at in places]
+                table = self_retrieval.likelihoods(vlm, some, few, pictures)
+                own = _said(own_picture.beaten(table, some, few), clusters(some))
             print(f"{stage}\t{name}\t{true}\t{by_encoder(texts)}\t{own}", flush=True)
 
 

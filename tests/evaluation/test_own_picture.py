@@ -6,13 +6,10 @@ from hypothesis import strategies as st
 from haiga.evaluation import scores
 from haiga.evaluation.checks import Part
 from haiga.evaluation.conditions import Item, images
-from haiga.evaluation.likelihood import answer_logps
-from haiga.evaluation.own_picture import beaten, by_encoder, by_model, seen
-from haiga.models.assemble import assemble
+from haiga.evaluation.own_picture import beaten, by_encoder, seen
 from haiga.models.towers import load_towers, picture_embeds, text_embeds
 from haiga.records import IMAGE, Picture, user
 from made import picture
-from tiny import tiny_language_model, tiny_tower
 from tiny_towers import tiny_towers
 
 NAMES = [f"p{at}" for at in range(6)]
@@ -38,7 +35,7 @@ def test_pictures_of_its_own_cluster_are_not_in_its_way():
     assert beaten(torch.eye(2), alone, TEXTS[:2]) == [None, None]
 
 
-@given(st.lists(st.integers(0, 10_000), min_size=6, max_size=6, unique=True))
+@given(st.permutations(range(6)))
 def test_who_writes_the_same_of_everything_is_at_chance(likes):
     column = torch.tensor(likes, dtype=torch.float32)[:, None].expand(6, 6)
     parts = beaten(column, ITEMS, TEXTS)
@@ -51,16 +48,6 @@ def test_an_encoder_is_asked_by_its_cosines(tmp_path):
     views = [images(item, PICTURES)[0] for item in ITEMS]
     cosines = picture_embeds(towers, views) @ text_embeds(towers, TEXTS).T
     assert by_encoder(towers, shown, ITEMS, TEXTS) == beaten(cosines, ITEMS, TEXTS)
-
-
-def test_a_model_is_asked_by_its_likelihoods_all_cells_at_once(tmp_path):
-    vlm = assemble(tiny_tower(tmp_path / "tower"), tiny_language_model(tmp_path / "lm"))
-    other = [*TEXTS[1:], TEXTS[0]]
-    found = by_model(vlm, ITEMS, {"full": TEXTS, "shuffled": other}, PICTURES)
-    rows = answer_logps(vlm, ITEMS, [other] * 6, PICTURES)
-    table = torch.stack([row.logps for row in rows])
-    assert found["shuffled"] == beaten(table, ITEMS, other)
-    assert found.keys() == {"full", "shuffled"}
 
 
 def test_scores_are_kept_row_by_row(tmp_path):

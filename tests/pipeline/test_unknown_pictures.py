@@ -72,7 +72,7 @@ def made(tmp_path_factory):
     said = tiny_runs.haiga(home, "run", "recipe.toml")
     assert said.code == 0, said.err
     # Whoever does not open the report has its first words all the same.
-    assert "By the likelihoods of again itself, its answers fit" in said.out
+    assert "towers does not surely find the pictures of the very texts" in said.out
     return home
 
 
@@ -125,39 +125,57 @@ def asking(section, url, **more):
     return ["--set", f"evaluate.{section}={{ teacher = {{ {told}{pace} }}{rest} }}"]
 
 
-def test_an_encoder_that_cannot_tell_is_sent_away_and_the_model_is_asked(made):
-    cells = evaluation(made, "summary.json")["again"]
-    assert cells["full"]["own_picture_by_model"]["n"] == 5
-    assert not {"own_picture", "named_precision"} & set(cells["full"])
-    assert evaluation(made, "own_picture.json")["references"]["low"] <= 0.5
-    assert "By the likelihoods of again itself" in page(made)
-    assert "was sent away" in page(made)
+def test_an_encoder_that_cannot_tell_is_in_no_table(made):
+    assert "own_picture" not in evaluation(made, "summary.json")["again"]["full"]
+    found = evaluation(made, "own_picture.json")
+    assert found["references"]["low"] <= 0.5
+    assert not found["believed"]
+    assert "so no check here tells whether again uses them" in page(made)
 
 
-def test_an_encoder_that_can_is_asked_once(home, monkeypatch):
+@pytest.fixture
+def believed(home, monkeypatch):
     monkeypatch.setattr(belonging, "CHANCE", -1.0)
     assert tiny_runs.haiga(home, "run", "recipe.toml").code == 0
-    found = evaluation(home, "own_picture.json")
-    assert (found["by"], found["encoder"]) == ("own_picture", "towers")
-    cells = evaluation(home, "summary.json")["again"]
+    return home
+
+
+def test_an_encoder_that_can_is_asked_once(believed, monkeypatch):
+    found = evaluation(believed, "own_picture.json")
+    assert (found["believed"], found["encoder"]) == (True, "towers")
+    cells = evaluation(believed, "summary.json")["again"]
+    assert cells["full"]["own_picture"]["n"] == 5
     assert cells["shuffled"].keys() >= {"own_picture", "parsed"}
-    assert "As towers sees it, an answer of again fits" in page(home)
+    assert "As towers sees it, an answer of again fits" in page(believed)
     monkeypatch.setattr(belonging.own_picture, "seen", None)
-    assert tiny_runs.haiga(home, "run", "recipe.toml").code == 0
-    assert evaluation(home, "own_picture.json") == found
+    assert tiny_runs.haiga(believed, "run", "recipe.toml").code == 0
+    assert evaluation(believed, "own_picture.json") == found
 
 
-def test_every_number_on_the_front_page_is_the_sum_of_rows_that_it_leads_to(made):
-    told = page(made)
+def test_a_recipe_may_name_another_encoder(home, monkeypatch):
+    monkeypatch.setattr(belonging, "CHANCE", -1.0)
+    tiny_towers.tiny_towers(home / "other", "clip")
+    words = ["recipe.toml", "--set", "evaluate.encoder='other'"]
+    assert tiny_runs.haiga(home, "run", *words).code == 0
+    assert evaluation(home, "own_picture.json")["encoder"] == "other"
+    said = tiny_runs.haiga(home, "run", "recipe.toml", "--set", "evaluate.encoder='./none'")
+    assert said.code == 2
+    assert "evaluate.encoder" in said.err
+
+
+def test_every_number_on_the_front_page_is_the_sum_of_rows_that_it_leads_to(believed):
+    told = page(believed)
     front = re.search(r'<p class="verdict">(.*?)</p>', told, re.DOTALL)[1]
     assert not re.search(r"\d", re.sub(r"<a .*?</a>", "", front))
-    for link, text in re.findall(r'<a href="#(score/[^"]+/[^"]+)">(\d+) %</a>', front):
+    led = re.findall(r'<a href="#(score/[^"]+/[^"]+)">(\d+) %</a>', front)
+    assert led[0][0] == "score/again/full/own_picture"
+    for link, text in led:
         _, stage, condition, check = link.split("/")
         (row,) = (
             row for row in re.findall(r"<tr.*?</tr>", told, re.DOTALL) if f'id="{link}"' in row
         )
         scores, answers = (
-            (made / "runs/own" / re.search(rf'href="([^"]*/{what}/[^"]*)"', row)[1])
+            (believed / "runs/own" / re.search(rf'href="([^"]*/{what}/[^"]*)"', row)[1])
             .read_text("utf-8")
             .splitlines()
             for what in ("scores", "answers")
@@ -167,11 +185,8 @@ def test_every_number_on_the_front_page_is_the_sum_of_rows_that_it_leads_to(made
         parts = [each[check] for each in scored if each[check]]
         mean = sum(part[0] for part in parts) / sum(part[1] for part in parts)
         assert f"{100 * mean:.0f}" == text
-        assert f'id="{link}"' in told
-        assert mean == pytest.approx(
-            evaluation(made, "summary.json")[stage][condition][check]["mean"]
-        )
-    assert 'href="#score/again/full/own_picture_by_model"' in front
+        cells = evaluation(believed, "summary.json")[stage][condition]
+        assert mean == pytest.approx(cells[check]["mean"])
 
 
 def test_a_judges_grounding_comes_before_what_the_model_says_of_itself(home, monkeypatch):

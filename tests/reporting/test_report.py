@@ -278,18 +278,19 @@ def test_where_no_truth_is_known_a_judge_decides():
 
 
 def test_without_a_judge_an_encoder_tells_whether_answers_fit_their_pictures():
-    own = {"by": "own_picture", "encoder": "google/siglip", "references": cell(0.9)}
+    own = {"encoder": "google/siglip", "references": cell(0.9), "believed": True}
     told = unseen("own_picture", measures={"own_picture": own})
     assert verdict(told).startswith(
         "As google/siglip sees it, an answer of sft fits its own picture better than 80 % of the "
         "other held-out ones, where chance is one half (95 % interval 75 to 85, 200 answers, "
         "failures counted; whether what it writes is right, nobody has looked)."
     )
-    assert "reach 90 % (85 to 95)" in render(told)
-    alone = {**own, "by": "own_picture_by_model", "references": cell(0.52)}
-    page = render(unseen("own_picture_by_model", measures={"own_picture": alone}))
-    assert "By the likelihoods of sft itself" in page
-    assert "was sent away" in page
+    assert "reach 90 % (85 to 95): it can tell" in render(told)
+    own |= {"references": cell(0.52), "believed": False}
+    page = render(unseen("form", measures={"own_picture": own}))
+    assert "google/siglip does not surely find the pictures of the very texts" in page
+    assert "name a judge under [evaluate.judge]" in page
+    assert "its scores are in no table" in page
 
 
 def test_every_number_of_the_verdict_leads_to_the_row_that_it_is_read_from():

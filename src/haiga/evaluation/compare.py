@@ -29,12 +29,11 @@ PRIMARIES = (
     "judged_grounding",
     "claims_shown",
     "own_picture",
-    "own_picture_by_model",
 )
 """Checks that can decide whether a model uses its pictures, declared before anything is seen: the
 first of them that was made does. By the truth; where nobody knows it, by a judge, or a teacher that
-checks statements; where there is none, by how well answers fit their own pictures among others
-(`evaluation.own_picture`)."""
+checks statements; where there is none, by how well answers fit their own pictures among others, as
+a dual encoder has it (`evaluation.own_picture`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,9 @@ class Evaluate(Section):
     """Held-out pictures on which the last stage that sees is timed; 0 leaves it out."""
     self_retrieval: Annotated[int, Field(ge=0)] = 32
     """Held-out pictures among which each text must find its own; 0 leaves it out."""
+    encoder: str = ""
+    """A CLIP or SigLIP that is asked how well answers fit their own pictures where nobody knows
+    what those show; "": the tower that the model sees by, which is no stranger to it."""
     benchmarks: dict[Word, Options] = {}
     """Published questions, each under a key that is its `name` unless it says another one."""
     variants: Lighter = ()

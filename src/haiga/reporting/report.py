@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from haiga.evaluation import own_picture
 from haiga.evaluation.checks import CHECKS
 from haiga.evaluation.compare import PRIMARIES
 from haiga.evaluation.conditions import CONDITIONS
-from haiga.evaluation.own_picture import SENTENCES as OWN_PICTURE
 from haiga.evaluation.rating.hearing import SENTENCES as JUDGED
 from haiga.evaluation.rating.statements import CHECK
 from haiga.evaluation.rating.statements import SENTENCE as CLAIMS
@@ -129,7 +129,7 @@ def _shown_checks(run: RunFacts) -> dict[str, str]:
         c for conditions in run.summary.values() for cells in conditions.values() for c in cells
     }
     sentences = {name: check.sentence for name, check in CHECKS.items()} | {STYLE: SENTENCE}
-    sentences |= JUDGED | {CHECK: CLAIMS} | OWN_PICTURE
+    sentences |= JUDGED | {CHECK: CLAIMS, own_picture.OWN_PICTURE: own_picture.SENTENCE}
     return {name: sentence for name, sentence in sentences.items() if name in held}
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from haiga.evaluation.compare import primary, uses_picture
 from haiga.evaluation.conditions import CONDITIONS
-from haiga.evaluation.own_picture import BY_ENCODER, BY_MODEL
+from haiga.evaluation.own_picture import OWN_PICTURE
 from haiga.evaluation.rating.statements import CHECK
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.words import interval, percent, points
@@ -36,12 +36,8 @@ OPENINGS: Final[dict[str, tuple[str, str]]] = {
         "Of the statements that the answers of {stage} make, ",
         " are shown by the picture, as {checker} sees it",
     ),
-    BY_ENCODER: (
+    OWN_PICTURE: (
         "As {encoder} sees it, an answer of {stage} fits its own picture better than ",
-        " of the other held-out ones, where chance is one half",
-    ),
-    BY_MODEL: (
-        "By the likelihoods of {stage} itself, its answers fit their own pictures better than ",
         " of the other held-out ones, where chance is one half",
     ),
 }
@@ -49,8 +45,7 @@ OPENINGS: Final[dict[str, tuple[str, str]]] = {
 UNCHECKED: Final = {
     "judged_grounding": "; nobody has compared this judge with people",
     CHECK: "; nobody has compared it with people",
-    BY_ENCODER: "; whether what it writes is right, nobody has looked",
-    BY_MODEL: "; whether what it writes is right, nobody has looked",
+    OWN_PICTURE: "; whether what it writes is right, nobody has looked",
 }
 """What the figure does not say."""
 
@@ -78,17 +73,27 @@ def verdict(facts: RunFacts) -> list[Said]:
     stage = seeing[-1]
     check = primary(facts.summary[stage]["full"])
     if check is None:
-        text = (
-            f"The content of these pictures is not known, so no check here tells whether {stage} "
-            "uses them. The table shows what can be told without it: whether its answers can be "
-            "read, keep the form, and differ."
-        )
-        return [Said(text), *_step(facts, stage)]
+        return [Said(_unknown(facts, stage)), *_step(facts, stage)]
     return [
         *_opening(facts, stage, check),
         *_grounding(facts, stage, check),
         *_step(facts, stage),
     ]
+
+
+def _unknown(facts: RunFacts, stage: str) -> str:
+    """What is said where no check can tell, and who could."""
+    own = facts.measures.get("own_picture")
+    asked = "" if own is None else (
+        f", and {own['encoder']} does not surely find the pictures of the very texts that were "
+        "learned from"
+    )  # fmt: skip
+    return (
+        f"The content of these pictures is not known{asked}, so no check here tells whether "
+        f"{stage} uses them: name a judge under [evaluate.judge], or a dual encoder that reads "
+        "such texts as evaluate.encoder. The table shows what can be told without: whether its "
+        "answers can be read, keep the form, and differ."
+    )
 
 
 def _opening(facts: RunFacts, stage: str, check: str) -> Iterator[Said]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from haiga.evaluation.conditions import CONDITIONS
+from haiga.pipeline.checking.said import said
+from haiga.pipeline.run import checkpoint
 from haiga.recipe.names import did_you_mean
 from haiga.recipe.schema import Recipe
 
@@ -17,6 +20,9 @@ def faults(recipe: Recipe) -> Iterator[str]:
             if condition not in CONDITIONS:
                 near = did_you_mean(condition, list(CONDITIONS))
                 yield f"evaluate.{path}conditions: there is no condition {condition!r}{near}"
+    if recipe.evaluate.encoder:
+        fault = said(partial(checkpoint, recipe.evaluate.encoder), "evaluate.encoder")
+        yield from () if fault is None else (fault,)
     best = recipe.evaluate.best_of
     if "best_of" in recipe.evaluate.conditions:
         yield "evaluate.conditions: best_of has a section of its own, [evaluate.best_of]"
