@@ -12,6 +12,8 @@ import torch
 
 import tiny_runs
 from haiga.cli import main
+from haiga.pipeline.run import at_work, open_run
+from haiga.recipe.load import load
 
 
 @pytest.fixture
@@ -44,6 +46,16 @@ def test_a_dry_run_leaves_nothing_on_disk(bare):
         assert rows[-1] == ["Nothing was done."]
     assert tiny_runs.files(bare) == before
     assert not (bare / "runs").exists()
+
+
+def test_two_do_not_work_in_one_run(finished):
+    run = open_run(load(finished / "recipe.toml", []), finished / "runs")
+    with at_work(run):
+        said = tiny_runs.haiga(finished, "run", "recipe.toml")
+        assert said.code == 2
+        assert "Another haiga is at work in runs/tiny. Wait for it" in said.err
+        assert tiny_runs.haiga(finished, "report", "recipe.toml").code == 0
+    assert tiny_runs.haiga(finished, "run", "recipe.toml").code == 0
 
 
 def test_a_dry_run_of_a_finished_run_says_so(finished):

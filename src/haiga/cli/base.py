@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -28,6 +29,8 @@ Rebuild = Annotated[
 RUNS = Path("runs")
 SHARED = ("run", "train")
 """Commands at which several processes work together; any other is done by the first alone."""
+LOOKS = ("report", "label", "rows")
+"""Commands that may look at a run while another works at it."""
 
 
 Part: TypeAlias = Callable[["Run", str], None]
@@ -59,8 +62,10 @@ def do(
         tables.standing(standing.standing(opened))
         say("Nothing was done.")
         return
-    run.keep_recipe(opened)
-    part(opened, words)
+    looks = part.__name__ in LOOKS or not ranks.first()
+    with nullcontext() if looks else run.at_work(opened):
+        run.keep_recipe(opened)
+        part(opened, words)
 
 
 def words_of(recipe: Path, overrides: list[str] | None, workdir: Path = RUNS) -> str:

@@ -37,6 +37,11 @@ def alone() -> bool:
     return bool(ranks().is_main_process)
 
 
+def first() -> bool:
+    """Whether this is the only process, or the first of several, over all machines."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _launched() -> bool:
     """Told by the environment, so that torch is not loaded where there is one process."""
     return "LOCAL_RANK" in os.environ

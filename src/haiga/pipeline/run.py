@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import haiga.world
 from haiga import store
-from haiga.errors import RecipeError
+from haiga.errors import RecipeError, StoreError
 from haiga.events import Sink
 from haiga.pipeline.console import console
 from haiga.recipe.load import dump
@@ -88,6 +91,25 @@ def checkpoint(name: str) -> str | Path:
 def open_run(recipe: Recipe, workdir: Path, *, rebuild: bool = False) -> Run:
     """The run of a recipe under `workdir`. Nothing is written."""
     return Run(recipe, workdir / recipe.name, console(), rebuild)
+
+
+@contextmanager
+def at_work(run: Run) -> Iterator[None]:
+    """The only process that makes parts of a run; a killed one lets go by dying.
+
+    Raises:
+        StoreError: another is at work there.
+    """
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with (run.folder / ".at_work").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"Another haiga is at work in {run.folder}. Wait for it, stop it, or give this run "
+                "a name of its own (--set name=...)."
+            ) from None
+        yield
 
 
 def keep_recipe(run: Run) -> None:
