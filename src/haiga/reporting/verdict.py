@@ -141,7 +141,7 @@ def _grounding(facts: RunFacts, stage: str, check: str) -> Iterator[Said]:
     of, condition = max(controls, key=lambda cell: controls[cell])
     yield Said(" The best of ")
     yield Said(f"{len(controls)} controls", f"score/{stage}")
-    yield Said(f" that take the picture or the training away{'' if used else ','} reaches ")
+    yield Said(" that take the picture or the training away reaches ")
     yield Said(percent(controls[of, condition]), cell_id(of, condition, check))
     name = (condition if of == stage else of).replace("_", " ")
     if used:
