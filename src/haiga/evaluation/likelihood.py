@@ -23,6 +23,7 @@ from haiga.evaluation.seen import features_of
 from haiga.models import branches
 from haiga.models.assemble import Vlm
 from haiga.models.embeddings import base_of
+from haiga.models.laid import laid_out
 from haiga.records import Answer, Group, assistant
 
 ROOM: Final = 4096
@@ -79,8 +80,10 @@ def answer_logps(
         for part in _batches(rows, room):
             shown = [items[at] for at, _ in part if items[at].pictures]
             seen = features_of(vlm, shown, pictures, features) if shown else None
-            for (at, _), likely in zip(part, _logps(vlm, part, seen), strict=True):
-                found[at].append(likely)
+            with laid_out(base_of(vlm.model), room):
+                likely = _logps(vlm, part, seen)
+            for (at, _), each in zip(part, likely, strict=True):
+                found[at].append(each)
     finally:
         vlm.model.train(training)
     return [Likely(*(torch.cat(column) for column in zip(*own, strict=True))) for own in found]

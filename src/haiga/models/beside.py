@@ -19,6 +19,7 @@ from haiga.models.branches import as_attended, branch_mask
 from haiga.models.cache import new_cache
 from haiga.models.embeddings import Branches, base_of, body_of, choose, enter, together
 from haiga.models.head import target_logps
+from haiga.models.laid import laid_out
 from haiga.models.sample import Begun, Choose, choice, require_room, written
 
 CHUNK = 256
@@ -53,10 +54,11 @@ def said(
     hidden: dict[int, Tensor] = {}
     answers: dict[int, tuple[tuple[int, ...], float]] = {}
     for rows in together(base, batch):
-        begun, states = _read(base, batch, features, rows, max_new_tokens)
-        hidden |= zip(rows, states, strict=True)
         logps: list[Tensor] = []
-        texts = written(vlm, begun, _noting(choice(vlm, 0.0), logps), max_new_tokens)
+        with laid_out(base, len(rows)):
+            begun, states = _read(base, batch, features, rows, max_new_tokens)
+            texts = written(vlm, begun, _noting(choice(vlm, 0.0), logps), max_new_tokens)
+        hidden |= zip(rows, states, strict=True)
         lines = torch.cat(logps, 1).tolist()
         answers |= {
             row: (ids, sum(line[: len(ids)]))

@@ -1,9 +1,10 @@
-"""Linear layers laid out for writing: many small products with the same weights, on a CPU.
+"""Linear layers laid out for many products with the same weights, on a CPU.
 
 Writing token by token, each weight is met once a token by few rows. oneDNN lays a weight out for
 the processor before every product, which takes half as long as such a product; under autocast,
-torch casts it once more. Here both are done once, for as long as a block lasts. The copies say what
-the layers say, an adapter's low-rank part beside the frozen one.
+torch casts it once more. Here both are done once, for as long as a block lasts, and what is read in
+it goes through oneDNN as well (`models.products`). The copies say what the layers say, an adapter's
+low-rank part beside the frozen one.
 """
 
 from __future__ import annotations
@@ -50,22 +51,23 @@ class Laid(nn.Module):
 
 
 @contextmanager
-def laid_out(base: Any, rows: int) -> Iterator[nn.Module]:
-    """The head of a model whose body and head meanwhile are laid out for `rows` rows at a time.
+def laid_out(base: Any, rows: int) -> Iterator[None]:
+    """A model's body and head are meanwhile laid out, best for `rows` rows at a time.
 
     Where that is worth nothing (on an accelerator), or too large, they are what they always are.
     """
     head = base.get_output_embeddings()
-    layers = list(_linear(body_of(base)))
-    weights = [_plain(layer).weight for _, _, layer in layers] + [head.weight]
+    places = ((parent, *place) for parent in base.modules() for place in parent.named_children())
+    layers = [*_linear(body_of(base)), *(each for each in places if each[2] is head)]
+    weights = [_plain(layer).weight for _, _, layer in layers]
     size = sum(weight.numel() * _dtype(weight).itemsize for weight in weights)
-    if base.device.type != "cpu" or size > LIMIT:
-        yield head
+    if base.device.type != "cpu" or size > LIMIT or type(head) is not nn.Linear:
+        yield
         return
     for parent, name, layer in layers:
         setattr(parent, name, _laid(layer, rows))
     try:
-        yield _laid(head, rows) if type(head) is nn.Linear else head
+        yield
     finally:
         for parent, name, layer in layers:
             setattr(parent, name, layer)

@@ -73,7 +73,8 @@ def sample(
     try:
         for rows in together(base, prompts):
             some = _some(prompts, rows)
-            answers = _decode(vlm, base, some, number, max_new_tokens, choose_token)
+            with laid_out(base, len(rows) * number):
+                answers = _decode(vlm, base, some, number, max_new_tokens, choose_token)
             for at, row in enumerate(rows):
                 found[row] = answers[at * number : (at + 1) * number]
     finally:
@@ -198,24 +199,24 @@ def written(
 ) -> list[tuple[int, ...]]:
     """`side` continuations of each row, token by token, each up to what ends it."""
     base = base_of(vlm.model)
-    body, at = body_of(base), begun.at.expand(-1, side)
+    body, head = body_of(base), base.get_output_embeddings()
+    at = begun.at.expand(-1, side)
     token = choose(begun.logits.repeat_interleave(side, 0))
     ends = torch.tensor(sorted(ends_of(vlm)), device=token.device)
     tokens, over = [token], torch.isin(token, ends)
-    with laid_out(base, len(token)) as head:
-        while len(tokens) < new and not bool(over.all()):
-            at = at + 1
-            hidden = body(
-                inputs_embeds=base.get_input_embeddings()(token.view(-1, side)),
-                **begun.beside,
-                attention_mask=_seen(base, begun.shown, side, len(tokens)),
-                position_ids=at,
-                past_key_values=begun.cache,
-                use_cache=True,
-            ).last_hidden_state
-            token = choose(products.apply(head, hidden.flatten(0, 1)))
-            tokens.append(token)
-            over = over | torch.isin(token, ends)
+    while len(tokens) < new and not bool(over.all()):
+        at = at + 1
+        hidden = body(
+            inputs_embeds=base.get_input_embeddings()(token.view(-1, side)),
+            **begun.beside,
+            attention_mask=_seen(base, begun.shown, side, len(tokens)),
+            position_ids=at,
+            past_key_values=begun.cache,
+            use_cache=True,
+        ).last_hidden_state
+        token = choose(products.apply(head, hidden.flatten(0, 1)))
+        tokens.append(token)
+        over = over | torch.isin(token, ends)
     return [_until(row, set(ends.tolist())) for row in torch.cat(tokens, 1).tolist()]
 
 

@@ -141,22 +141,22 @@ def _pass(
     entered = enter(base, prompts, features)
     marks.append(_now(vlm))
     cache = new_cache(base, new)
-    token = _read(base, base.get_output_embeddings(), entered, mask, cache)
-    marks.append(_now(vlm))
-    kept = sum(part.nbytes for part in _cached(cache)) // mask.numel()
-    beside = {name: tensor for name, tensor in entered.items() if name != "inputs_embeds"}
-    with laid_out(base, len(asked)) as head:
+    with laid_out(base, len(asked)):
+        token = _read(base, entered, mask, cache)
+        marks.append(_now(vlm))
+        kept = sum(part.nbytes for part in _cached(cache)) // mask.numel()
+        beside = {name: tensor for name, tensor in entered.items() if name != "inputs_embeds"}
         for _ in range(new - 1):
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
             words = base.get_input_embeddings()(token[:, None])
-            token = _read(base, head, {"inputs_embeds": words, **beside}, mask, cache)
+            token = _read(base, {"inputs_embeds": words, **beside}, mask, cache)
     marks.append(_now(vlm))
     seconds = [after - before for before, after in itertools.pairwise(marks)]
     return Pass(dict(zip(PHASES, seconds, strict=True)), ids.shape[1], kept)
 
 
 def _read(
-    base: Any, head: Any, entered: dict[str, Tensor], mask: Int[Tensor, "B L"], cache: Cache
+    base: Any, entered: dict[str, Tensor], mask: Int[Tensor, "B L"], cache: Cache
 ) -> Int[Tensor, " B"]:
     """The likeliest next token, after what has newly entered."""
     new = entered["inputs_embeds"].shape[1]
@@ -168,7 +168,7 @@ def _read(
         past_key_values=cache,
         use_cache=True,
     )
-    return products.apply(head, output.last_hidden_state[:, -1]).argmax(-1)
+    return products.apply(base.get_output_embeddings(), output.last_hidden_state[:, -1]).argmax(-1)
 
 
 def _cached(cache: Any) -> Iterator[Tensor]:

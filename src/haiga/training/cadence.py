@@ -23,7 +23,7 @@ MOST: Final = 12
 FEWEST: Final = 2
 """A rule that stops a stage must speak at two looks in a row. The second may be the last one of the
 stage: its best weights are then put back all the same."""
-WRITING: Final = 12
+WRITING: Final = 6
 """Tokens that could be read in the time in which one is written, to 32 prompts by the world's small
 model on a CPU: docs/experiments.md."""
 LEARNING: Final = 3
