@@ -66,7 +66,7 @@ def test_what_leaves_is_measured_listed_and_comes_back_when_it_is_cleared(home):
     (values,) = json.loads(gone["measurements"]).values()
     assert values["faces"] == 1.0
     assert 0 < values["odd"] < 0.001
-    assert any("1 pictures wait for a person" in event.get("text", "") for event in said)
+    assert any("1 picture waits for a person" in event.get("text", "") for event in said)
     path = home / "run" / "data" / "review.csv"
     with path.open(encoding="utf-8-sig", newline="") as file:
         (line,) = csv.DictReader(file)

@@ -115,9 +115,10 @@ def list_for_review(run: Run, waiting: Sequence[review.Entry], stage: str) -> No
     path = run.folder / "data" / review.NAME
     count = review.write(path, waiting, lambda task: (task == TASK) == (stage != STAGE))
     if count:
-        what = "texts wait" if stage == STAGE else "pictures wait"
+        what = "text" if stage == STAGE else "picture"
+        wait = f"{count} {what}s wait" if count > 1 else f"1 {what} waits"
         text = (
-            f"{count} {what} for a person, and stay out until then: write accept and why, or "
+            f"{wait} for a person, out of the set until then: write accept and why, or "
             f"reject, into the last columns of {path}, and run the same command with --rebuild."
         )
         run.emit({"kind": "warning", "stage": stage, "text": text})
