@@ -29,7 +29,8 @@ _COLUMNS: Final = pa.schema([
 class File(NamedTuple):
     """What is known of one file without reading it."""
 
-    path: Path
+    path: str
+    """Not a Path, which is ten times as large: there may be a hundred thousand."""
     size: int
     time: int
     """Of its last change, in nanoseconds."""
@@ -73,7 +74,7 @@ def look(files: Iterable[tuple[str, Path]]) -> dict[str, File]:
             told = path.stat()
         except OSError:
             continue
-        found[name] = File(path, told.st_size, told.st_mtime_ns)
+        found[name] = File(str(path), told.st_size, told.st_mtime_ns)
     return found
 
 
@@ -127,9 +128,9 @@ def _same(before: Known, now: File) -> bool:
     return before.time == now.time or (before.held != "" and before.held == _digest(now.path))
 
 
-def _digest(path: Path) -> str:
+def _digest(path: str) -> str:
     """Of a file's bytes; "" where it cannot be read."""
     try:
-        return digest(path.read_bytes())
+        return digest(Path(path).read_bytes())
     except OSError:
         return ""
