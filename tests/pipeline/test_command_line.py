@@ -1,5 +1,7 @@
 """What a stranger meets: sentences, exit codes, dry runs, and no noise."""
 
+import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -161,6 +163,19 @@ def test_haiga_alone_prints_help(capfd):
     assert "Usage: haiga" in said.out
     assert "evaluate" in said.out
     assert said.err == ""
+
+
+def test_a_person_is_told_at_once(bare, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    # What follows takes seconds to import.
+    monkeypatch.setitem(sys.modules, "haiga.pipeline.check", None)
+    for words in (["check", "recipe.toml"], ["train", "recipe.toml", "--workdir", "w"]):
+        with contextlib.redirect_stderr(Terminal()) as said, pytest.raises(ImportError):
+            main([*words[:1], str(bare / words[1]), *words[2:]])
+        assert said.getvalue().startswith(f"{bare / 'recipe.toml'}")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from haiga.cli.base import (
     Rebuild,
     RecipePath,
     Workdir,
+    begin,
     do,
     say,
     words_of,
@@ -93,6 +94,7 @@ def run(opened: Run, words: str) -> None:
 @app.command()
 def check(recipe: RecipePath, set_: Overrides = None) -> None:
     """What would go wrong, before anything is spent."""
+    begin(str(recipe))
     from haiga.pipeline.check import check as check_recipe
     from haiga.recipe.load import load
 
@@ -104,6 +106,7 @@ def check(recipe: RecipePath, set_: Overrides = None) -> None:
 @app.command()
 def plan(recipe: RecipePath, set_: Overrides = None) -> None:
     """Parameters, and tokens per picture."""
+    begin(str(recipe))
     from haiga.pipeline import tables
     from haiga.pipeline.plan import plan as make_plan
     from haiga.recipe.load import load

@@ -47,13 +47,15 @@ def do(
     rebuild: bool = False,
 ) -> None:
     """A command on the run of a recipe that is in order, once what it needs is there."""
+    from haiga.recipe.load import load
+
+    loaded = load(recipe, overrides or [])
+    begin(f"{recipe} in {workdir / loaded.name}")
     from haiga.pipeline import ranks, run, standing, tables
     from haiga.pipeline.check import check as check_recipe
-    from haiga.recipe.load import load
 
     if (dry_run or part.__name__ not in SHARED) and not ranks.alone():
         return
-    loaded = load(recipe, overrides or [])
     check_recipe(loaded)
     opened = run.open_run(loaded, workdir, rebuild=rebuild)
     words = words_of(recipe, overrides, workdir)
@@ -66,6 +68,12 @@ def do(
     with nullcontext() if looks else run.at_work(opened):
         run.keep_recipe(opened)
         part(opened, words)
+
+
+def begin(text: str) -> None:
+    """What a command is at, said at once, to a person alone: what it imports takes seconds."""
+    if sys.stderr.isatty():
+        say(f"{text} …", error=True)
 
 
 def words_of(recipe: Path, overrides: list[str] | None, workdir: Path = RUNS) -> str:

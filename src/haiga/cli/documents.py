@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from haiga.cli.base import say
+from haiga.cli.base import begin, say
 
 
 def assign(
@@ -24,6 +24,7 @@ def assign(
     minimum: Annotated[float, typer.Option(help="The cosine that a picture must exceed.")] = 0.0,
 ) -> None:
     """Pictures of documents, each to the text that it is like."""
+    begin(f"opening {tower}")
     from haiga.curation.interleave import How
     from haiga.pipeline import assigning, tables
     from haiga.sources.url_list import Fetching

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from haiga.cli.base import say
+from haiga.cli.base import begin, say
 
 if TYPE_CHECKING:
     from haiga.errors import PictureError
@@ -31,6 +31,7 @@ def write(
     ] = None,
 ) -> None:
     """The model answers pictures."""
+    begin(f"opening {model}")
     from haiga.serving.answer import answer
 
     found = (
@@ -74,6 +75,7 @@ def export(
     folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="FOLDER")],
 ) -> None:
     """A standard checkpoint, reloaded and compared before it is called done."""
+    begin(f"writing {folder}, which is then read back and compared")
     from haiga.serving.opened import export as export_model
 
     export_model(model, folder)
@@ -90,6 +92,7 @@ def benchmark(
     ] = None,
 ) -> None:
     """The model answers a published benchmark: with the picture, without, another's, and grey."""
+    begin(f"opening {model}")
     from haiga.pipeline import benchmarks, tables
     from haiga.recipe.load import settings
 
