@@ -105,7 +105,7 @@ def ask(
         asked[stage] = {}
         for name in model.conditions or wanted:
             path = folder / "answers" / stage / f"{name}.jsonl"
-            answers = _ask(model, name, items, path, known, decoding or {}, seed)
+            answers = _ask(model, name, items, path, known, decoding or {}, seed, emit)
             asked[stage][name] = answers
             emit({"kind": "answers", "stage": stage, "condition": name, "count": len(answers)})
     return asked
@@ -158,13 +158,16 @@ def _ask(
     known: dict[str, str],
     decoding: Mapping[str, Any],
     seed: int,
+    emit: events.Sink,
 ) -> list[str]:
     """The answers to all items under `condition`, asking only for those that `known` lacks."""
     who = model if CONDITIONS[condition].kind == "items" else model.controls[condition]
     posed = CONDITIONS[condition].transform(items, seed)
     keys = [answer_key(who.weights, condition, item, decoding) for item in posed]
     missing = [i for i, key in enumerate(keys) if key not in known]
+    told = {"kind": "progress", "stage": "evaluation", "total": len(missing)}
     for start in range(0, len(missing), CHUNK):
+        emit({**told, "done": start})
         chunk = missing[start : start + CHUNK]
         answers = who.answer([posed[i] for i in chunk])
         if len(answers) != len(chunk):
@@ -174,6 +177,7 @@ def _ask(
             )
         known.update(zip((keys[i] for i in chunk), answers, strict=True))
         _write_answers(path, posed, items, keys, known)
+        emit({**told, "done": start + len(chunk)})
     _write_answers(path, posed, items, keys, known)
     return [known[key] for key in keys]
 
