@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from haiga.curation import captioning, captions, filtering, pictures, run, verdicts
+from haiga.curation.split import require_rows
 from haiga.curation.verdicts import Sameness
 from haiga.errors import BudgetError, DataError, StoreError, TeacherError
 from haiga.records import IMAGE, Answer, assistant, user
@@ -502,6 +503,11 @@ def test_too_few_rows_to_split_are_a_sentence(stages):
     stages.check()
     with pytest.raises(DataError, match="only 3 rows came through curation"):
         stages.finalise(held_out=3)
+
+
+def test_no_row_to_split_is_a_sentence():
+    with pytest.raises(DataError, match="No row came through curation"):
+        require_rows(0, {"held_out": 0})
 
 
 def test_a_stage_needs_the_one_before_it(stages):

@@ -14,7 +14,7 @@ import pytest
 from haiga import events
 from haiga.cli import main
 from haiga.curation import captioning
-from haiga.errors import BudgetError, DriftError, RecipeError
+from haiga.errors import BudgetError, DataError, DriftError, RecipeError
 from haiga.pipeline import teaching
 from haiga.pipeline.check import check
 from haiga.pipeline.data import curate, gather, make_data
@@ -213,6 +213,26 @@ def test_the_command_teaches(folder, tmp_path, capsys):
         words = [f"--set={option}" for option in _options(provider.url)]
         assert main(["teach", str(RECIPE), *words, "--workdir", str(home)]) == 0
     assert f"02_captioned\t{PRINTS}\t{PRINTS}\t0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "curate", "teach"])
+def test_who_has_no_key_is_told_before_anything_is_gathered(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    words = [f"--set={option}" for option in _options("https://api.anthropic.com")]
+    assert main([command, str(RECIPE), *words, "--workdir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.rstrip().endswith("Set it, and run the same command again.")
+    assert not list(tmp_path.glob("*/data"))
+
+
+def test_nobody_is_paid_for_pictures_that_cannot_be_split(folder, capsys):
+    with served(script=_poem) as provider:
+        run = _run(folder, provider.url, "split.held_out=200")
+        with pytest.raises(
+            DataError, match=r"less: --set split.held_out=2 --set split.valid\S+=1\."
+        ):
+            make_data(run)
+    assert provider.asked == []
+    assert f"01_filtered\t{PRINTS}\t{PRINTS}\t0" in capsys.readouterr().out, "what left, and why"
 
 
 def test_check_speaks_of_keys_prices_and_limits(monkeypatch):

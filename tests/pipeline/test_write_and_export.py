@@ -1,5 +1,6 @@
 """A run's model in others' hands: written with, exported, and read back by strangers."""
 
+import contextlib
 import json
 
 import pytest
@@ -72,6 +73,16 @@ def test_strangers_read_the_same_tokens(home):
         ids[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True
     )
     assert written.rstrip("\n") == ours
+
+
+def test_the_code_on_the_card_writes_as_we_do(home, capsys):
+    Image.linear_gradient("L").resize((50, 40)).convert("RGB").save(home / "PICTURE.jpg")
+    ours = tiny_runs.haiga(home, "write", "runs/tiny", "PICTURE.jpg").out
+    assert tiny_runs.haiga(home, "export", "runs/tiny", "EXPORTED").code == 0
+    _, code, _ = (home / "EXPORTED/README.md").read_text("utf-8").split("```")
+    with contextlib.chdir(home):
+        exec(code.removeprefix("python\n"), {})
+    assert capsys.readouterr().out == ours
 
 
 def test_the_best_of_several(home):

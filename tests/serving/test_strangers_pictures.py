@@ -1,5 +1,6 @@
 """Whatever a stranger hands over as a picture: an answer or one sentence, and never a traceback."""
 
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -126,6 +127,20 @@ def test_the_command_says_both_and_ends_with_2(home):
     assert good.code == 0
     assert good.out == said.out.removeprefix("dot.png:\n")
     assert not good.err
+
+
+def test_a_folder_stands_for_its_pictures(home):
+    (home / "album/in it").mkdir(parents=True)
+    for name in ("b.png", "a b.PNG", "in it/c.png"):
+        shutil.copy(home / "dot.png", home / "album" / name)
+    (home / "album/notes.txt").write_text("no picture")
+    said = tiny_runs.haiga(home, "write", "checkpoint", "album", "dot.png")
+    assert said.code == 0, said.err
+    names = [line for line in said.out.splitlines() if line.endswith(":")]
+    assert names == ["album/a b.PNG:", "album/b.png:", "album/in it/c.png:", "dot.png:"]
+    none = tiny_runs.haiga(home, "write", "checkpoint", "folder.png")
+    assert (none.code, none.out) == (2, "")
+    assert "There is no picture in the folder folder.png" in none.err
 
 
 def test_more_pictures_than_go_together_keep_their_order(home):

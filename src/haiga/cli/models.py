@@ -20,7 +20,9 @@ ModelPath = Annotated[
 
 def write(
     model: ModelPath,
-    pictures: Annotated[list[Path], typer.Argument(help="Picture files.", metavar="PICTURE…")],
+    pictures: Annotated[
+        list[Path], typer.Argument(help="Files, or folders of them.", metavar="PICTURE…")
+    ],
     task: Annotated[str | None, typer.Option(help="What to write, if not what it learned.")] = None,
     language: Annotated[str | None, typer.Option(help="The language to ask in.")] = None,
     best_of: Annotated[int, typer.Option(min=1, help="Draw so many, take the best.")] = 1,
@@ -33,7 +35,9 @@ def write(
     """The model answers pictures."""
     begin(f"opening {model}")
     from haiga.serving.answer import answer
+    from haiga.sources.files import in_folders
 
+    pictures = in_folders(pictures)
     found = (
         answer(model, pictures, task=task, language=language)
         if best_of == 1

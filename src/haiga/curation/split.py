@@ -69,6 +69,11 @@ def require_rows(rows: int, sizes: Mapping[str, int]) -> None:
     """
     if sum(sizes.values()) < rows:
         return
+    if not rows:
+        raise DataError(
+            "No row came through curation, so that there is nothing to split. Change the rules "
+            "under [curate]; pictures without words need a teacher, who writes some ([teach])."
+        )
     fitting = {name: min(count, max(2, rows // 10)) for name, count in sizes.items()}
     fits = sum(fitting.values()) < rows
     less = "".join(f" --set split.{name}={count}" for name, count in fitting.items())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from haiga import sources
@@ -16,7 +17,7 @@ from haiga.errors import DataError, RecipeError
 from haiga.pipeline import balancing, gathering, gating, likeness, ranking, safeguarding, tables
 from haiga.pipeline.rewriting import cost_at_most
 from haiga.pipeline.run import Run
-from haiga.pipeline.teaching import cost, teach
+from haiga.pipeline.teaching import cost, require_keys, teach
 from haiga.recipe.bind import bind
 
 LATER = {"texts", "rank", "similarity", "balance", "safety", "semantic", "against", "fine"}
@@ -33,6 +34,7 @@ def make_data(run: Run) -> None:
 
 def write(run: Run, words: str) -> None:
     """00_raw to 02_captioned: as far as a teacher is needed."""
+    require_keys(run)
     gather(run)
     curate(run)
     teach(run)
@@ -117,7 +119,18 @@ def _require_rows(run: Run, stage: str, advice: str) -> None:
             f"Of {made.counts['in']} rows none is left: {why}. Each is in "
             f"data/{stage}/dropped.parquet with what was found. {advice}"
         )
-    require_rows(made.counts["kept"], _sizes(run))
+    with _telling(run):
+        require_rows(made.counts["kept"], _sizes(run))
+
+
+@contextmanager
+def _telling(run: Run) -> Iterator[None]:
+    """What has left, and why, where too little came through."""
+    try:
+        yield
+    except DataError:
+        tables.funnel(run)
+        raise
 
 
 def _sizes(run: Run) -> dict[str, int]:
@@ -151,14 +164,15 @@ def finish(run: Run) -> None:
     split = recipe.split
     seed = recipe.seed if split.seed is None else split.seed
     sizes = _sizes(run)
-    curation.finalise(
-        checked,
-        run.data("04_final"),
-        {"sizes": sizes, "seed": seed, **balancing.options(run)},
-        sizes=sizes,
-        seed=seed,
-        balance=balancing.balance(run),
-    )
+    with _telling(run):
+        curation.finalise(
+            checked,
+            run.data("04_final"),
+            {"sizes": sizes, "seed": seed, **balancing.options(run)},
+            sizes=sizes,
+            seed=seed,
+            balance=balancing.balance(run),
+        )
 
 
 def _rules(

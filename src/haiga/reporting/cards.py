@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
 
+from haiga.errors import RecipeError
 from haiga.reporting import words
 from haiga.reporting.facts import RunFacts
 from haiga.reporting.verdict import plain, verdict
+from haiga.teachers.tasks import instructions
 
 ASKED: Final = "image-text-to-text"
 LIMITS: Final = (
@@ -24,6 +27,16 @@ LIMITS: Final = (
     "metaphor is apt, cultural fitness, or what people would prefer. What holds for the held-out "
     "pictures of this set need not hold for others."
 )
+USE: Final = """\
+```python
+from transformers import pipeline
+
+content = [{"type": "image", "image": "PICTURE.jpg"}, {"type": "text", "text": ASKED}]
+ask = pipeline("image-text-to-text", model="EXPORTED")
+said = ask(text=[{"role": "user", "content": content}], return_full_text=False)
+print(said[0]["generated_text"])
+```
+"""
 LICENCE: Final = (
     "The licence is that of the base models, and of the pictures and texts that it learned from: "
     "say which before you publish it."
@@ -134,6 +147,11 @@ def _model_text(run: RunFacts, stage: str) -> Iterator[str]:
     )
     yield from _results(run, stage)
     yield from _costs(run)
+    yield from _use(run, stage)
+    yield f"## Limits\n\n{LIMITS}\n\n{LICENCE}"
+
+
+def _use(run: RunFacts, stage: str) -> Iterator[str]:
     yield "## Use\n"
     yield f"    haiga export runs/{run.name}/stages/{stage} EXPORTED"
     yield "    haiga write EXPORTED PICTURE.jpg\n"
@@ -141,7 +159,18 @@ def _model_text(run: RunFacts, stage: str) -> Iterator[str]:
         "The exported folder is a standard checkpoint: `AutoModelForImageTextToText` and "
         "`AutoProcessor` of transformers read it.\n"
     )
-    yield f"## Limits\n\n{LIMITS}\n\n{LICENCE}"
+    asked = _asked(run, stage) if run.made.get("design") == "llava" else None
+    if asked is not None:
+        yield USE.replace("ASKED", json.dumps("\n" + asked, ensure_ascii=False))
+
+
+def _asked(run: RunFacts, stage: str) -> str | None:
+    """What the stage learned to be asked; None where only its source's rows have such words."""
+    try:
+        task = run.recipe["stage"][stage]["tasks"][0]
+        return instructions(task, run.recipe["language"])[0]
+    except (KeyError, RecipeError):
+        return None
 
 
 def _stages(run: RunFacts) -> Iterator[tuple[str, ...]]:

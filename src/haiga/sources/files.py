@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +52,25 @@ def picture_at(root: Path, name: str) -> tuple[bytes, str] | str:
         return picture(path.read_bytes())
     except (OSError, ValueError):  # ValueError: a name with a null byte
         return NO_RIGHT
+
+
+def in_folders(places: Sequence[Path]) -> list[Path]:
+    """The places in order, and for each that is a folder the pictures in it, by their names.
+
+    Raises:
+        DataError: a folder has none, or cannot be read.
+    """
+    found: list[Path] = []
+    for place in places:
+        if not place.is_dir():
+            found.append(place)
+            continue
+        names = [name for name, why in walk(place) if not why]
+        own = [place / name for name in names if Path(name).suffix.lower() in SUFFIXES]
+        if not own:
+            raise DataError(f"There is no picture in the folder {place}.")
+        found += own
+    return found
 
 
 def walk(root: Path) -> Iterator[tuple[str, str]]:

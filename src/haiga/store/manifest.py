@@ -120,8 +120,9 @@ def _drift(folder: Path, manifest: Manifest, wanted: Mapping[str, Any]) -> str:
         [
             f"{folder} is complete, but was made otherwise than is asked for now:",
             *(f"  {line}" for line in lines),
-            "Change it back, use another --workdir, or add --rebuild, which deletes what is there "
-            "and makes it again.",
+            "Change it back, or add --rebuild, which makes this and what follows from it again and "
+            "keeps what teachers were paid for; another --workdir is a run of its own, from the "
+            "start.",
         ]
     )
 
