@@ -74,9 +74,9 @@ def reads(part: Part) -> Part:
 @makes
 def run(opened: Run, words: str) -> None:
     """Everything, from pictures to report; goes on where it stopped."""
-    from haiga.pipeline import audit, data, health, judge, models, ranks, tables, teaching
+    from haiga.pipeline import audit, data, health, judge, models, ranks, tables, writers
 
-    teaching.require_keys(opened)
+    writers.require_keys(opened)
     with ranks.first_ahead():
         data.make_data(opened)
         health.look(opened)
@@ -118,9 +118,9 @@ def plan(recipe: RecipePath, set_: Overrides = None) -> None:
 @makes
 def curate(opened: Run, words: str) -> None:
     """Gather pictures, teach, and split: the data folders alone."""
-    from haiga.pipeline import data, health, tables, teaching
+    from haiga.pipeline import data, health, tables, writers
 
-    teaching.require_keys(opened)
+    writers.require_keys(opened)
     data.make_data(opened)
     page = health.look(opened)
     tables.funnel(opened)

@@ -17,7 +17,8 @@ from haiga.errors import DataError, RecipeError
 from haiga.pipeline import balancing, gathering, gating, likeness, ranking, safeguarding, tables
 from haiga.pipeline.rewriting import cost_at_most
 from haiga.pipeline.run import Run
-from haiga.pipeline.teaching import cost, require_keys, teach
+from haiga.pipeline.teaching import cost, teach
+from haiga.pipeline.writers import require_keys
 from haiga.recipe.bind import bind
 
 LATER = {"texts", "rank", "similarity", "balance", "safety", "semantic", "against", "fine"}

@@ -153,26 +153,6 @@ def expect(run: Run, writer: Writer, teacher: Remote, requests: Iterable[Request
     )
 
 
-def require_keys(run: Run) -> None:
-    """That whoever is still to write can be asked, before anything is gathered for it.
-
-    Raises:
-        RecipeError: a key is not set.
-    """
-    section = run.recipe.teach
-    if section is None or run.data(STAGE).manifest() is not None:
-        return
-    asked = [(writer.path, writer.bound()) for writer in writers(section)]
-    absent = [
-        f"{path}: {fault}. Set it, and run the same command again."
-        for path, teacher in asked
-        if isinstance(teacher, Remote)
-        for fault in key_faults(teacher)
-    ]
-    if absent:
-        raise RecipeError("\n".join(absent))
-
-
 def faults(section: Teach, recipe: Recipe) -> Iterator[str]:
     """What must still be said before the recipe's teachers can be asked; they can be bound."""
     models: dict[str, str] = {}

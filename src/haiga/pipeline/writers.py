@@ -9,11 +9,13 @@ from typing import Any
 from haiga import teachers
 from haiga.curation.exchanging import Bound, Exchanges
 from haiga.errors import RecipeError
+from haiga.pipeline.run import Run
 from haiga.recipe.bind import bind
 from haiga.recipe.schema import Recipe, Teach
-from haiga.teachers.client import Teacher
+from haiga.teachers.client import Remote, Teacher
 from haiga.teachers.exchanges import EXCHANGES
 from haiga.teachers.exchanges.words import template
+from haiga.teachers.opened import key_faults
 from haiga.teachers.poet import Poet
 
 PATH = "teach.teacher"
@@ -90,3 +92,23 @@ def exchange_faults(recipe: Recipe, section: Teach) -> Iterator[str]:
             for each in own
             if calls < each.takes
         )
+
+
+def require_keys(run: Run) -> None:
+    """That whoever is still to write can be asked, before anything is gathered for it.
+
+    Raises:
+        RecipeError: a key is not set.
+    """
+    section = run.recipe.teach
+    if section is None or run.data("02_captioned").manifest() is not None:
+        return
+    asked = [(writer.path, writer.bound()) for writer in writers(section)]
+    absent = [
+        f"{path}: {fault}. Set it, and run the same command again."
+        for path, teacher in asked
+        if isinstance(teacher, Remote)
+        for fault in key_faults(teacher)
+    ]
+    if absent:
+        raise RecipeError("\n".join(absent))
