@@ -286,6 +286,11 @@ def test_without_a_judge_an_encoder_tells_whether_answers_fit_their_pictures():
         "failures counted; whether what it writes is right, nobody has looked)."
     )
     assert "reach 90 % (85 to 95): it can tell" in render(told)
+    assert "no stranger to it" not in render(told)
+    kin = unseen(
+        "own_picture", measures={"own_picture": own}, made={"vision tower": "google/siglip"}
+    )
+    assert "Asked was google/siglip, through which the model sees as well" in render(kin)
     own |= {"references": cell(0.52), "believed": False}
     page = render(unseen("form", measures={"own_picture": own}))
     assert "google/siglip does not surely find the pictures of the very texts" in page
