@@ -69,3 +69,8 @@ def test_a_check_stays_only_where_enough_pictures_show_it():
         (found,) = variants.equivalences({"c": parts}, {"c": other}, groups, 0.05).values()
         assert found["holds"] is holds
         assert found["difference"] == pytest.approx(-1 / len(parts))
+
+
+def test_answers_are_equal_to_the_letter():
+    found = variants.equal(["a", "b", "c", "d"], ["a", "B", "c", "d "])
+    assert (found["mean"], found["n"]) == (0.5, 4)

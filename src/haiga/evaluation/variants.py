@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import eq
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from haiga.models.embeddings import base_of
 from haiga.models.fit import pixels
 from haiga.records import Answer, Group, assistant
 from haiga.statistics import paired
-from haiga.statistics.intervals import bootstrap_ratio
+from haiga.statistics.intervals import bootstrap_ratio, wilson
 
 BATCH = 8
 """Answers read together: each of their tokens has a whole vocabulary, twice."""
@@ -82,6 +83,11 @@ def divergence(found: Sequence[Apart], clusters: Sequence[str], seed: int) -> di
         )
         for name in ("kl", "same")
     }
+
+
+def equal(whole: Sequence[str], variant: Sequence[str]) -> dict[str, Any]:
+    """The share of answers that are the same to the letter, with Wilson's interval."""
+    return asdict(wilson(sum(map(eq, whole, variant)), len(whole)))
 
 
 def equivalences(

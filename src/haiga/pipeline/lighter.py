@@ -67,7 +67,8 @@ def evaluate(run: Run, items: list[Item], checks: Mapping[str, Check]) -> None:
         groups = clusters(items)
         for name in missing:
             known[name] = _apart(run, stages[-1], name, items, answers["full"]) | {
-                "checks": variants.equivalences(parts["full"], parts[name], groups, section.margin)
+                "equal": variants.equal(answers["full"], answers[name]),
+                "checks": variants.equivalences(parts["full"], parts[name], groups, section.margin),
             }
     said = {"key": key, "stage": stages[-1], "margin": section.margin, "variants": known}
     write_json(folder / FILE, said)
