@@ -10,16 +10,18 @@ from haiga.models.head import target_logps
 from tiny import TEXT_WIDTH, VOCABULARY
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
 @pytest.mark.parametrize("learns", [False, True])
 @pytest.mark.parametrize("chunk", [1, 4, 100])
-def test_head_in_chunks(learns: bool, chunk: int) -> None:
+def test_head_in_chunks(learns: bool, chunk: int, temperature: float) -> None:
     torch.manual_seed(0)
     head = nn.Linear(TEXT_WIDTH, VOCABULARY, bias=True).requires_grad_(learns)
     hidden = torch.randn(9, TEXT_WIDTH, requires_grad=True)
     targets, weights = torch.randint(0, VOCABULARY, (9,)), torch.randn(9)
     inputs = [hidden, *(head.parameters() if learns else [])]
-    truth = head(hidden).log_softmax(-1).gather(1, targets[:, None])[:, 0]
-    found = target_logps(head, hidden, targets, chunk)
+    logits = head(hidden) / temperature
+    truth = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0]
+    found = target_logps(head, hidden, targets, chunk, temperature)
     torch.testing.assert_close(found, truth, atol=1e-6, rtol=1e-6)
     wanted = torch.autograd.grad((truth * weights).sum(), inputs)
     grads = torch.autograd.grad((found * weights).sum(), inputs)

@@ -10,6 +10,7 @@ from haiga.batches.groups import collate
 from haiga.batches.render import render
 from haiga.models import adapters
 from haiga.models.assemble import assemble
+from haiga.models.branches import hidden_states
 from haiga.models.embeddings import tower_features
 from haiga.models.fit import pixels
 from haiga.objectives import OBJECTIVES
@@ -115,6 +116,20 @@ def test_what_is_noted_is_what_the_policy_says(vlm, tmp_path):
         # A fresh adapter changes nothing: the reference is the policy itself.
         torch.testing.assert_close(batch.ref_token_logps, batch.old_token_logps)
         assert not any(getattr(batch, name).requires_grad for name in ALL)
+
+
+def test_a_sample_is_learned_from_at_the_temperature_that_it_was_drawn_at(vlm, tmp_path):
+    def wanted(token_logps, old_token_logps): ...
+
+    forward = Forward(vlm.model, columns_for(wanted), torch.float32)
+    chosen = {"needs": ("advantages", "old_token_logps"), "temperature": 0.5, "epochs": 2}
+    for batch in batches(policy(vlm, tmp_path, **chosen))(0):
+        found = forward(batch)
+        torch.testing.assert_close(found["old_token_logps"], found["token_logps"].detach())
+        hidden = hidden_states(vlm.model, batch, batch.features)
+        logits = vlm.model.get_output_embeddings()(hidden.flatten(0, 1)[batch.sources])
+        truth = (logits / 0.5).log_softmax(-1).gather(1, batch.targets[:, None])[:, 0]
+        torch.testing.assert_close(found["token_logps"], truth)
 
 
 def test_samples_that_are_learned_from_once_are_not_read_again_beforehand(vlm, tmp_path):

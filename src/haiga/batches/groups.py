@@ -53,6 +53,8 @@ class GroupBatch:
     """Log-prob of each learned token under the reference."""
     old_token_logps: Float[Tensor, " N"] | None = None
     """Log-prob of each learned token under the policy that sampled it."""
+    temperature: float = 1.0
+    """What logits are divided by, as they were when these answers were drawn."""
     fresh: bool = False
     """Whether that is the policy as it stands, whose own log-probs then serve where none are
     carried."""

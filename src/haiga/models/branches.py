@@ -57,20 +57,23 @@ def token_logps(
     *,
     pixel_values: Float[Tensor, "P C H W"] | None = None,
     chunk: int = 256,
+    temperature: float = 1.0,
 ) -> Float[Tensor, " N"]:
     """Log-probs of the batch's targets, in fp32 whatever the model's dtype.
 
     `model` is of one of the `designs`, the same under PEFT, or a causal language model for
     text-only groups.
     `features` are the tower's features of the batch's pictures in order, before the projector; or
-    `pixel_values` go through the tower. `chunk` targets at a time meet the vocabulary.
+    `pixel_values` go through the tower. `chunk` targets at a time meet the vocabulary, whose logits
+    are divided by `temperature`.
 
     Raises PlaceholderError where a row's picture places and features do not match, and ModelError
     where the model cannot take the branch mask (`why_unshared` says so beforehand).
     """
     hidden = hidden_states(model, batch, features, pixel_values=pixel_values)
     wanted = hidden.reshape(-1, hidden.shape[-1]).index_select(0, batch.sources)
-    return target_logps(base_of(model).get_output_embeddings(), wanted, batch.targets, chunk)
+    head = base_of(model).get_output_embeddings()
+    return target_logps(head, wanted, batch.targets, chunk, temperature)
 
 
 def hidden_states(

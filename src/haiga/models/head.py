@@ -13,26 +13,32 @@ from haiga.models import products
 
 
 def target_logps(
-    head: nn.Module, hidden: Float[Tensor, "N H"], targets: Int[Tensor, " N"], chunk: int
+    head: nn.Module,
+    hidden: Float[Tensor, "N H"],
+    targets: Int[Tensor, " N"],
+    chunk: int,
+    temperature: float = 1.0,
 ) -> Float[Tensor, " N"]:
-    """`log_softmax(head(hidden))` at the targets, in fp32, `chunk` rows at a time.
+    """`log_softmax(head(hidden) / temperature)` at the targets, in fp32, `chunk` rows at a time.
 
     A frozen linear head is met twice in all: its gradient needs nothing but the probabilities,
     which are at hand in the forward pass. A head that learns is recomputed in the backward pass.
     """
     if type(head) is nn.Linear and not any(p.requires_grad for p in head.parameters()):
-        return _FrozenHead.apply(hidden, head.weight, head.bias, targets, chunk)
+        # A linear head is divided before it is met, where there is less to divide.
+        bias = None if head.bias is None else head.bias / temperature
+        return _FrozenHead.apply(hidden / temperature, head.weight, bias, targets, chunk)
     parts = []
     for rows, wanted in zip(hidden.split(chunk), targets.split(chunk), strict=True):
         if torch.is_grad_enabled():
-            parts.append(checkpoint(_logps, head, rows, wanted, use_reentrant=False))
+            parts.append(checkpoint(_logps, head, rows, wanted, temperature, use_reentrant=False))
         else:
-            parts.append(_logps(head, rows, wanted))
+            parts.append(_logps(head, rows, wanted, temperature))
     return torch.cat(parts) if parts else hidden.new_zeros(0, dtype=torch.float32)
 
 
-def _logps(head: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
-    logits = head(hidden).float()
+def _logps(head: nn.Module, hidden: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    logits = head(hidden).float() / temperature
     return logits.gather(1, targets[:, None])[:, 0] - logits.logsumexp(-1)
 
 

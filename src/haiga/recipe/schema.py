@@ -135,8 +135,9 @@ class Rollout(Section):
     """Answers to each prompt; the batch counts prompts."""
     max_new_tokens: Count = 64
     temperature: Annotated[float, Field(gt=0)] = 1.0
-    """1 samples from the policy itself; anything else from a neighbour of it."""
+    """What logits are divided by, in drawing samples and in learning from them."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Below 1, what is least likely is never drawn, which learning does not know of."""
     kl: Amount = 0.0
     """Weight of the distance from the reference that is taken off the reward (k1). A term of the
     loss is the objective `kl` in a mixture."""

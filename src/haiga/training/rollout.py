@@ -69,6 +69,10 @@ class Policy:
         """Optimiser steps that learn from one rollout."""
         return self.settings.epochs * self.settings.minibatches
 
+    def read(self, rows: Sequence[Rendered]) -> GroupBatch:
+        """A batch that is read at the temperature that its answers are drawn at."""
+        return replace(self.collate(rows), temperature=self.settings.temperature)
+
 
 def batches(policy: Policy) -> Callable[[int], list[GroupBatch]]:
     """step -> this rank's micro-batches: from a new rollout, or from the one being learned from."""
@@ -85,7 +89,7 @@ def batches(policy: Policy) -> Callable[[int], list[GroupBatch]]:
         order = np.random.default_rng([policy.seed, number, epoch]).permutation(len(held[number]))
         parts = min(policy.settings.minibatches, _most(policy, number))
         chosen = [held[number][at] for at in order[part % parts :: parts]]
-        made = [batch_of(rows, policy.collate) for rows in split(chosen, policy.micro)]
+        made = [batch_of(rows, policy.read) for rows in split(chosen, policy.micro)]
         return [replace(batch, fresh=policy.updates == 1) for batch in made]
 
     return of_step
@@ -195,7 +199,7 @@ def _noted(policy: Policy, rows: Sequence[Rendered]) -> dict[str, list[float]]:
     weighted = policy.settings.kl > 0
     compared = weighted or "ref_token_logps" in policy.needs
     critic = "old_token_values" in policy.needs or policy.settings.advantage["name"] == "gae"
-    batch = policy.collate(rows)
+    batch = policy.read(rows)
     model, training = policy.vlm.model, policy.vlm.model.training
     noted: dict[str, list[float]] = {}
     model.eval()
