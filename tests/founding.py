@@ -156,5 +156,6 @@ def words(home: Path, language: str, *more: str) -> list[str]:
 
 
 def paid(run: Path) -> list[float]:
-    """The dollars of each call in a run's ledger."""
-    return [bill["dollars"] for bill in events.read(run / "ledger.jsonl")]
+    """The dollars of each call in a run's ledger; a line on calls that a kill took is none."""
+    bills = events.read(run / "ledger.jsonl")
+    return [bill["dollars"] for bill in bills if "lost" not in bill]
