@@ -130,8 +130,8 @@ def test_the_adapter_is_a_standard_peft_adapter(base, tmp_path, speaking):
     plain = AutoModelForImageTextToText.from_pretrained(base)
     plain = PeftModel.from_pretrained(plain, tmp_path / "sft").eval()
     inputs = vlm.processor(text=["<|image_pad|>the crane"], images=[PICTURE], return_tensors="pt")
-    with torch.no_grad():
-        assert torch.equal(plain(**inputs).logits, expected)
+    with torch.no_grad():  # PEFT's own layers leave products to torch's library
+        torch.testing.assert_close(plain(**inputs).logits, expected, atol=1e-5, rtol=1e-5)
     config = json.loads((tmp_path / "sft" / "adapter_config.json").read_text())
     assert config["inference_mode"] is True
     assert config["modules_to_save"] is None, "vLLM takes no adapter with modules_to_save"

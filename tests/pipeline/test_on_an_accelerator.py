@@ -18,7 +18,7 @@ def asked(monkeypatch):
     device.ranks()
     monkeypatch.setitem(PartialState._shared_state, "device", DEVICE)
     places = []
-    for room, name in ((answerers, "generate"), (answerers, "generate_text"), (answer, "generate")):
+    for room, name in ((answerers, "respond"), (answerers, "generate_text"), (answer, "generate")):
         plain = getattr(room, name)
 
         def spy(model, *given, plain=plain, **options):

@@ -17,6 +17,7 @@ class Answers:
     group_of: Tensor
     features: Tensor | None = None
     pixel_values: Tensor | None = None
+    temperature: float = 1.0
 
 
 def answers() -> Answers:

@@ -74,19 +74,24 @@ def attach(
         target_modules=targets or vlm.design.targets,
         task_type=vlm.design.task_type,
     )
-    if not getattr(vlm.model, "is_loaded_in_4bit", False):  # whose layers are linear ones, too
-        config._register_custom_module({nn.Linear: lora.Linear})
     with torch.random.fork_rng(), warnings.catch_warnings():
         torch.manual_seed(seed)
         # GPT-2's products are Conv1D, whose weights lie the other way: PEFT sees it, and says so.
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False")
         try:
-            return replace(vlm, model=get_peft_model(vlm.model, config))
+            return replace(vlm, model=_wrapped(vlm.model, config))
         except ValueError as error:
             raise ModelError(
                 f"No adapter fits on '{config.target_modules}': {error} "
                 "The pattern must match whole names of linear layers."
             ) from error
+
+
+def _wrapped(model: Any, config: LoraConfig) -> Any:
+    """The model under a new adapter, whose products are made in one piece."""
+    if not getattr(model, "is_loaded_in_4bit", False):  # whose layers are linear ones, too
+        config._register_custom_module({nn.Linear: lora.Linear})
+    return get_peft_model(model, config)
 
 
 def _check_names(targets: str, model: nn.Module) -> None:
@@ -178,7 +183,7 @@ def load(folder: Path, base: Vlm) -> Vlm:
         config = LoraConfig.from_pretrained(str(folder))
     # The name says where the base once was; base.json knows where it is.
     config.inference_mode, config.base_model_name_or_path = False, None
-    model = get_peft_model(base.model, config)
+    model = _wrapped(base.model, config)
     stored = read_file(folder / ADAPTER)
     try:
         set_peft_model_state_dict(model, stored)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import haiga.world
 from haiga import store
-from haiga.errors import RecipeError, StoreError
+from haiga.errors import RecipeError
 from haiga.events import Sink
 from haiga.pipeline.console import console
 from haiga.recipe.load import dump
 from haiga.recipe.names import did_you_mean, listed
 from haiga.recipe.schema import Recipe, Stage
 from haiga.store import Folder
+from haiga.store.files import sole
 
 DATA = ("00_raw", "01_filtered", "02_captioned", "03_quality_checked", "04_final")
 FRESH = "world:fresh"
@@ -93,23 +92,17 @@ def open_run(recipe: Recipe, workdir: Path, *, rebuild: bool = False) -> Run:
     return Run(recipe, workdir / recipe.name, console(), rebuild)
 
 
-@contextmanager
-def at_work(run: Run) -> Iterator[None]:
-    """The only process that makes parts of a run; a killed one lets go by dying.
+def at_work(run: Run) -> AbstractContextManager[None]:
+    """The only process that makes parts of a run.
 
     Raises:
-        StoreError: another is at work there.
+        StoreError: another is at work there, or the folder cannot be written.
     """
-    run.folder.mkdir(parents=True, exist_ok=True)
-    with (run.folder / ".at_work").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"Another haiga is at work in {run.folder}. Wait for it, stop it, or give this run "
-                "a name of its own (--set name=...)."
-            ) from None
-        yield
+    return sole(
+        run.folder / ".at_work",
+        f"Another haiga is at work in {run.folder}. Wait for it, stop it, or give this run a name "
+        "of its own (--set name=...).",
+    )
 
 
 def keep_recipe(run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import fcntl
 import json
 import os
 import threading
@@ -80,6 +81,26 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole(path: Path, refusal: str) -> Iterator[None]:
+    """The only process in the block, of all that come by this file; a killed one leaves by dying.
+
+    Raises:
+        StoreError: another is there, which `refusal` says; or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise StoreError(_sentence(path, error)) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(refusal) from None
+        yield
 
 
 def write_atomically(path: Path, data: bytes) -> None:
