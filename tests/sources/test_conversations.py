@@ -178,7 +178,7 @@ def test_messages_and_back(chosen, rejected, shown):
     assert {answer for talk in back for answer in talk.answers} == set(answers)
     assert {talk.prompt for talk in back} == {prompt}
     assert all(len(talk.pictures) == shown for talk in back)
-    assert "null" not in json.dumps([{**row, "images": []} for row in rows])
+    assert '": null' not in json.dumps([{**row, "images": []} for row in rows])
 
 
 def test_a_rejected_answer_alone_goes_out_unpaired():

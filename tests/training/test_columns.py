@@ -60,7 +60,7 @@ def test_answers_are_sums_of_their_tokens_computed_once(monkeypatch):
 def test_token_logps_hands_the_pictures_to_the_shared_prefix_forward(monkeypatch):
     given = {}
 
-    def fake(model, batch, features, *, pixel_values):
+    def fake(model, batch, features, *, pixel_values, temperature):
         given.update(features=features)
         return torch.zeros(5)
 
