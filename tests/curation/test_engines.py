@@ -20,12 +20,14 @@ from haiga.store import Parts
 
 WORDS = [f"picture {n}" for n in range(20)]
 MEASURE = """
+import signal
 import sys
 from functools import partial
 from pathlib import Path
 from haiga.curation import measurements
 from haiga.curation.engines.local import local
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 measurements.SHARD = 4
 folder, *ids = sys.argv[1:]
 engine = partial(local, workers=2, seconds=30)
