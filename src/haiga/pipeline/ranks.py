@@ -39,7 +39,7 @@ def alone() -> bool:
 
 def first() -> bool:
     """Whether this is the only process, or the first of several, over all machines."""
-    return os.environ.get("RANK", "0") == "0"
+    return not _launched() or os.environ.get("RANK", "0") == "0"
 
 
 def _launched() -> bool:

@@ -29,8 +29,13 @@ Batch = TypeVar("Batch")
 
 def token_logps(model: nn.Module, batch: Any) -> Float[Tensor, " N"]:
     """Log-probability of each answer token, by the shared-prefix forward."""
-    seen = {"pixel_values": batch.pixel_values, "temperature": batch.temperature}
-    return branches.token_logps(model, batch, batch.features, **seen)
+    return branches.token_logps(
+        model,
+        batch,
+        batch.features,
+        pixel_values=batch.pixel_values,
+        temperature=batch.temperature,
+    )
 
 
 def answer_logps(batch: Any, token_logps: Float[Tensor, " N"]) -> Float[Tensor, " A"]:
