@@ -16,6 +16,7 @@ checkpointing. The two ways differ in nothing but in how they read.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import gc
 import statistics
@@ -34,8 +35,10 @@ from transformers import AutoTokenizer, Qwen2ForCausalLM, SiglipImageProcessorPi
 
 from haiga import events
 from haiga.models import known
+from haiga.models.variants import cutting
 from haiga.pipeline.run import checkpoint
 from haiga.recipe import toml
+from haiga.store.files import read_json
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "ukiyoe-haiku-en.toml"
 TOY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
@@ -63,7 +66,8 @@ def main() -> None:
             recipe.write_text(toml.write(sections(home, dtype, options)), encoding="utf-8")
             began = time.perf_counter()
             words = [sys.executable, "-m", "haiga", "run", str(recipe), "--workdir", scratch]
-            subprocess.run(words, check=True)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(words, check=True, timeout=options.limit)
             print(f"\nweights in {dtype}; the run: {time.perf_counter() - began:.0f} s\n")
             for line in (*stages(home / dtype), *evaluation(home / dtype)):
                 print(line, flush=True)
@@ -79,6 +83,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--prints", type=int, default=600)
     parser.add_argument("--held-out", type=int, default=32)
     parser.add_argument("--leave-out", nargs="*", default=[], help="stages")
+    parser.add_argument("--limit", type=float, help="seconds, after which a run is cut short")
     parser.add_argument("--workdir", type=Path)
     parser.add_argument("--toy", action="store_true", help="tiny models, to see that it runs")
     return parser.parse_args()
@@ -115,6 +120,8 @@ def sections(home: Path, dtype: str, options: argparse.Namespace) -> dict[str, A
     raw["model"] |= {"tower": str(home / "tower"), "language_model": str(home / "language")}
     raw["model"] |= {"dtype": dtype}
     raw["evaluate"] = {"conditions": ["full", "blind"], "max_new_tokens": 32, "batch": 32}
+    if cutting():
+        raw["evaluate"]["variants"] = ["int8_tower", "int4_language_model"]
     stages = raw["stage"]
     stages["sft"]["tasks"] = ["haiku"]  # the poet criticises nothing
     if torch.cuda.is_available():
@@ -132,13 +139,15 @@ def sections(home: Path, dtype: str, options: argparse.Namespace) -> dict[str, A
 
 
 def stages(run: Path) -> Iterator[str]:
-    """A line for each stage."""
+    """A line for each stage that came to its third step."""
     yield "| stage | groups a step | s a step | groups / s | tokens / s | peak GB | first check |"
     yield "|---|---|---|---|---|---|---|"
     for folder in sorted((run / "stages").iterdir(), key=lambda each: each.stat().st_mtime):
         seen = events.read(folder / "events.jsonl")
         of = {event["kind"]: event for event in seen}
         steps = [event for event in seen if event["kind"] == "step"][2:]
+        if not steps:
+            continue
         took = statistics.median(event["seconds"] for event in steps)
         tokens = statistics.median(event["tokens_per_second"] for event in steps)
         rows = of["started"]["effective_batch"]
@@ -151,11 +160,27 @@ def stages(run: Path) -> Iterator[str]:
 
 
 def evaluation(run: Path) -> Iterator[str]:
+    """What an answer costs, of the last model as it is and in fewer bits."""
     answers = sum(
         len(path.read_text(encoding="utf-8").splitlines())
         for path in (run / "evaluation").rglob("*.jsonl")
     )
     yield f"\nevaluation: {answers} rows written"
+    file = run / "evaluation" / "cost.json"
+    if not file.exists():
+        return
+    whole = read_json(file)
+    yield "\n| model | GB | tokens / s alone | best batch | answers / s | peak GB |"
+    yield "|---|---|---|---|---|---|"
+    for name, cost in {whole["stage"]: whole, **whole["variants"]}.items():
+        best = max(row["answers_per_second"] for row in cost["batches"])
+        yield (
+            f"| {name} | {cost['parameters_bytes'] / 1e9:.2f} | {cost['tokens_per_second']:.0f} | "
+            f"{cost['best_batch']} | {best:.1f} | {(cost['peak_bytes'] or 0) / 1e9:.1f} |"
+        )
+    yield "\none answer alone, ms: " + ", ".join(
+        f"{name} {1e3 * each['median']:.1f}" for name, each in whole["phases"].items()
+    )
 
 
 def reading(steps: int) -> Iterator[str]:

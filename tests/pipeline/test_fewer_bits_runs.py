@@ -52,6 +52,9 @@ def test_the_finished_model_in_fewer_bits_is_held_against_itself(tmp_path):
     assert 0 < variant["kl"]["mean"] < 0.1
     assert variant["bytes"] < variant["whole_bytes"]
     assert set(variant["checks"]) <= set(CHECKS)
+    timed = read_json(folder / "cost.json")
+    assert timed["variants"]["bfloat16"]["dtype"] == "bfloat16"
+    assert timed["variants"]["bfloat16"]["parameters_bytes"] < timed["parameters_bytes"]
     asked = {path.parent.name for path in folder.glob("answers/*/bfloat16.jsonl")}
     assert asked == {"sft"}
     before = {name: data for name, (_, data) in tiny_runs.files(folder).items()}

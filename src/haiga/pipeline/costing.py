@@ -1,22 +1,26 @@
-"""What an answer of the finished model costs on this machine.
+"""What an answer of the finished model costs on this machine, and one of each of its variants.
 
-    evaluation/cost.json    seconds by phase, answers a second by batch, bytes a picture
+    evaluation/cost.json    seconds by phase, answers a second by batch, bytes a picture;
+                            "variants": name -> the same of it in fewer bits
 
 Seconds are never the same twice, so they stand apart from `summary.json`, which is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from haiga import store
-from haiga.evaluation.conditions import images, item_from
+from haiga.evaluation.conditions import Item, images, item_from
 from haiga.models.adapters import load_stage
+from haiga.models.assemble import Vlm
 from haiga.models.device import device
 from haiga.models.timing import cost
 from haiga.pipeline import learning
+from haiga.pipeline.answering import lighter
 from haiga.pipeline.run import Run
 from haiga.records import Group
 from haiga.store.files import read_json, write_json
@@ -34,25 +38,27 @@ def seeing(run: Run) -> list[str]:
 
 
 def evaluate(run: Run, questions: list[Group]) -> None:
-    """Time the last stage that sees, unless these weights were timed on this kind of machine."""
-    stages, count = seeing(run), run.recipe.evaluate.timed
-    asked = [item_from(group) for group in questions if group.pictures][: count + 1]
-    if not stages or not count or not asked:
+    """Time the last stage that sees and its variants, unless that was done on this machine."""
+    section, stages = run.recipe.evaluate, seeing(run)
+    asked = [item_from(group) for group in questions if group.pictures][: section.timed + 1]
+    if not stages or not section.timed or not asked:
         return
-    weights = store.require_manifest(run.stage(stages[-1])).fingerprint
-    new = run.recipe.evaluate.max_new_tokens
+    stage = stages[-1]
+    weights = store.require_manifest(run.stage(stage)).fingerprint
+    new = section.max_new_tokens
     key = store.fingerprint([weights, machine(), new, [item.id for item in asked]])
-    before = read(run)
-    if before is not None and before["key"] == key:
-        return
-    vlm = load_stage(run.stage(stages[-1]) / "model")
-    vlm.model.to(device()).eval()
-    pictures = store.FinalPictures(run.data("04_final").path)
-    shown = [images(item, pictures) for item in asked]
-    found = cost(vlm, [item.prompt for item in asked], shown, new_tokens=new)
-    kind = str(vlm.model.dtype).removeprefix("torch.")
-    said = {"key": key, "stage": stages[-1], "machine": machine(), "dtype": kind, **found}
-    write_json(run.folder / "evaluation" / FILE, said)
+    known = read(run)
+    if known is None or known["key"] != key:
+        whole = load_stage(run.stage(stage) / "model")
+        whole.model.to(device())
+        said = {"key": key, "stage": stage, "machine": machine(), **_timed(run, whole, asked)}
+        known = {**said, "variants": {}}
+        write_json(run.folder / "evaluation" / FILE, known)
+        del whole  # one model is in memory
+    for name in section.variants:
+        if name not in known["variants"]:
+            known["variants"][name] = _timed(run, lighter(run, stage, name), asked)
+            write_json(run.folder / "evaluation" / FILE, known)
 
 
 def read(run: Run) -> dict[str, Any] | None:
@@ -66,3 +72,15 @@ def machine() -> str:
     if device().type == "cuda":
         return torch.cuda.get_device_name()
     return f"{device().type}, {torch.get_num_threads()} threads"
+
+
+def _timed(run: Run, vlm: Vlm, asked: Sequence[Item]) -> dict[str, Any]:
+    vlm.model.eval()
+    pictures = store.FinalPictures(run.data("04_final").path)
+    shown = [images(item, pictures) for item in asked]
+    kind = str(vlm.model.dtype).removeprefix("torch.")
+    prompts = [item.prompt for item in asked]
+    return {
+        "dtype": kind,
+        **cost(vlm, prompts, shown, new_tokens=run.recipe.evaluate.max_new_tokens),
+    }
