@@ -25,6 +25,8 @@ def measure(data):
         time.sleep(float(rest.split()[0]))
     if word == "unreadable":
         return {"error": "It cannot be read."}
+    if word == "needs":
+        return {"error": "It cannot be read here.", "needs": "a reader"}
     if word == "print":
         print("a decoder speaks")
     return {"said": data.decode()}

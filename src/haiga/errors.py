@@ -38,6 +38,11 @@ class DataError(HaigaError):
 class PictureError(DataError):
     """A picture that cannot be read."""
 
+    def __init__(self, text: str, *, needs: str = "") -> None:
+        super().__init__(text)
+        self.needs = needs
+        """What would read it and is not installed here; "" where nothing is known to."""
+
 
 class PlaceholderError(DataError):
     """Image placeholders and pictures of one row do not match."""

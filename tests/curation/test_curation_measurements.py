@@ -95,6 +95,25 @@ def test_a_few_poisonous_pictures_in_a_row_stop_nothing_late_in_the_run(tmp_path
     assert sum("error" in values[id_] for id_ in ids) == 20
 
 
+def test_damage_is_a_pictures_own_as_long_as_another_can_be_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(measurements, "SHARD", 20)
+    words = [*WORDS[:2], *(f"unreadable {n}" for n in range(60))]
+    for _ in range(2):
+        ids, values = _run(tmp_path, words)
+        assert sum("error" in values[id_] for id_ in ids) == 60
+    # Nor does it count against what raises later.
+    _run(tmp_path, [*words, *(f"raise {n}" for n in range(20))])
+
+
+def test_what_needs_a_reader_is_not_kept_and_most_of_them_are_an_operators_fault(tmp_path, log):
+    ids, values = _run(tmp_path, [*WORDS[:9], "needs 0"])
+    assert values[ids[-1]] == {"error": "It cannot be read here.", "needs": "a reader"}
+    _run(tmp_path, [*WORDS[:9], "needs 0"])
+    assert poison.counted(log)[10:] == ["needs 0"]
+    with pytest.raises(DataError, match=r"8 of the first 8 pictures.*cannot be read here"):
+        _run(tmp_path, [f"needs {n}" for n in range(20)], name="test/2")
+
+
 def test_kept_errors_stop_the_next_run_too(tmp_path, log):
     words = [f"unreadable {n}" for n in range(40)]
     for _ in range(2):

@@ -1,11 +1,12 @@
 import io
+import sys
 
 import numpy as np
 import pytest
 import simplejpeg
 from PIL import Image, ImageOps
 
-from haiga.curation import pictures
+from haiga.curation import close, fine, pictures
 from haiga.models.pictures import open_picture
 
 
@@ -129,6 +130,15 @@ def test_a_bad_file_gives_a_sentence(data):
     assert list(values) == ["error"]
     assert values["error"].endswith(".")
     assert pictures.fault([values], []) == "unreadable"
+
+
+def test_a_reader_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    for look in (pictures, close, fine):
+        values = look.measure(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+        assert values["error"].endswith("pip install 'haiga[heic]'.")
+        assert values["needs"] == "pillow-heif"
+        assert pictures.fault([values], []) == "unreadable here: needs pillow-heif"
 
 
 def test_what_passes_here_can_be_opened_in_training():

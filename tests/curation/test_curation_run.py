@@ -176,7 +176,8 @@ def test_what_a_source_finds_at_fault_is_dropped_and_said(stages):
 
 
 def test_a_source_at_fault_in_everything_stops_the_gathering(stages):
-    with pytest.raises(DataError, match=r"8 of the first 8 things of the source failed.*lost"):
+    said = r"8 of the first 8 things of the source, from row0 on, failed.*lost"
+    with pytest.raises(DataError, match=said):
         stages.gather([Found(f"row{n}", fault="lost") for n in range(8)])
     assert stages.folder("00_raw").manifest() is None
 
@@ -266,6 +267,11 @@ def test_one_picture_that_measures_strangely_costs_one_row(stages, monkeypatch):
     assert (dropped["id"], dropped["reason"], len(kept)) == ("row5", "unreadable", 11)
     values = json.loads(dropped["measurements"])[rows[5]["pictures"][0]]
     assert values == {"error": "Measuring failed with ZeroDivisionError: no light."}
+    (said,) = [event["text"] for event in stages.events if event["kind"] == "warning"]
+    assert said == (
+        "unreadable: 1, of which 1 (the first is row5) for this: "
+        "Measuring failed with ZeroDivisionError: no light."
+    )
 
 
 def test_measuring_that_always_fails_stops_the_stage(stages, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 from haiga.cli import main
 from haiga.errors import StoreError
+from haiga.reporting import health as page
 from haiga.sources import Found
 from haiga.world import faults
 from haiga.world.printer import print_file
@@ -51,7 +52,12 @@ def curate(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_a_folder_of_everything(curate):
+def test_a_folder_of_everything(curate, monkeypatch):
+    shown = []
+    real = page.thumbnail
+    monkeypatch.setattr(
+        page, "thumbnail", lambda data, side: shown.append(data) or real(data, side)
+    )
     files = {}
     kinds = ("corrupt", "tiny", "blank", "blurred", "logo", "animated", "exif_rotated", "cmyk")
     for at, kind in enumerate(["", "", "", "", *kinds]):
@@ -63,6 +69,7 @@ def test_a_folder_of_everything(curate):
     odd = {"zero.jpg": b"", "page.png": b"<html>403</html>", "notes.md": b"x"}
     code, told = curate({**files, **odd})
     assert code == 0
+    assert "00_raw: 1 file is passed over, not called like a picture (.md 1)" in told
     assert "Traceback" not in told
     rows = dict(line.split("\t", 1) for line in told.splitlines() if "\t" in line)
     for reason in ("empty file 1", "not a picture"):
@@ -70,6 +77,9 @@ def test_a_folder_of_everything(curate):
     for reason in ("unreadable", "shorter side under 64 px", "blank 1", "blurred 1",
                    "looks like a logo", "animated 1"):  # fmt: skip
         assert reason in rows["01_filtered"]
+    # What a watched process could not decode, the one that makes the page does not try.
+    assert files["00.jpg"] in shown
+    assert not {data for name, data in files.items() if name.startswith("04")} & set(shown)
 
 
 def test_a_folder_of_nothing(curate):
@@ -84,6 +94,13 @@ def test_a_few_files_all_damaged(curate):
     assert code == 2
     assert "Of 4 rows none is left: unreadable 4." in told
     assert "Traceback" not in told
+
+
+def test_a_few_files_that_are_no_pictures(curate):
+    code, told = curate({f"{at}.jpg": b"<html>403</html>" for at in range(4)})
+    assert code == 2
+    assert "Of 4 rows none is left: not a picture 4. Each is in data/00_raw/dropped.p" in told
+    assert "01_filtered" not in told
 
 
 def test_pictures_about_which_nobody_says_anything(curate):

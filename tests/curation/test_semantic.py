@@ -100,6 +100,21 @@ def test_what_an_encoder_finds_alike_falls_with_its_cosine():
     ]
 
 
+def test_a_copy_with_words_stays_in_the_place_of_one_without():
+    rows, values = _rows("p", "q", "p", "q", "p")
+    for row, words in zip(rows, ["", "", "A boat.", "", "Rain."], strict=True):
+        row["caption"] = words
+    found = verdicts(rows, values, [], Sameness(2), {})
+    same = {"reason": "same file as another"}
+    assert found == [
+        {**same, "duplicate_of": "row2"},
+        {"cluster": "row1"},
+        {"cluster": "row2"},
+        {**same, "duplicate_of": "row1"},
+        {**same, "duplicate_of": "row2"},
+    ]
+
+
 @pytest.mark.parametrize(("distance", "goes"), [(2, False), (3, True)])
 def test_what_another_set_shows_goes_first(distance, goes):
     rows, values = _rows("p", "p", "q")

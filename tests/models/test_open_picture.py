@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from haiga.errors import PictureError
-from haiga.models.pictures import FORMATS, MAX_SIDE, open_picture
+from haiga.models.pictures import FORMATS, HEIF, MAX_SIDE, open_picture
 
 
 def _file(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -191,8 +191,9 @@ def _brand(major: bytes, *others: bytes) -> bytes:
 
 def test_a_heic_without_its_plugin_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(PictureError, match=r"HEIC picture.*pip install 'haiga\[heic\]'"):
+    with pytest.raises(PictureError, match=r"HEIC picture.*pip install 'haiga\[heic\]'") as told:
         open_picture(_brand(b"heic", b"mif1"))
+    assert told.value.needs == HEIF
 
 
 def test_an_avif_without_its_decoder_says_what_to_install(monkeypatch):

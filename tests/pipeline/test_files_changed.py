@@ -11,7 +11,8 @@ import pytest
 
 from haiga.cli import main
 from haiga.curation.engines import ENGINES
-from haiga.errors import DataError, DriftError
+from haiga.errors import DataError, DriftError, PictureError
+from haiga.models import pictures as opening
 from haiga.pipeline.data import make_data
 from haiga.pipeline.run import DATA, Run
 from haiga.pipeline.standing import standing
@@ -115,12 +116,36 @@ def test_what_is_gone_and_what_is_other_is_noticed(tmp_path, prints, measured):
     run, notes = _curate(tmp_path)
     assert notes == [
         "since the source was gathered, 2 files are gone (0.png, 0.txt), 2 files are changed "
-        "(1.txt, 2.png); only what is new is measured"
+        "(1.txt, 2.png); only what is new is measured",
+        "1 file is passed over, not called like a picture (.txt 1); the first is notes.txt",
     ]
     assert len(measured) == 7
     rows = {row["id"]: row["caption"] for row in run.data("00_raw").rows()}
     assert list(rows) == [f"{at}.png" for at in range(1, 6)]
     assert rows["1.png"] == "Sheet 9 of a long set."
+
+
+def test_what_had_no_reader_is_read_once_it_has_one(tmp_path, prints, measured, monkeypatch):
+    def refuse(data, called):
+        if data == picture(3):
+            raise PictureError("It is a HEIC.", needs=opening.HEIF)
+        return ()
+
+    monkeypatch.setitem(opening.READERS, opening.HEIF, lambda: False)
+    with monkeypatch.context() as lacking:
+        lacking.setattr(opening, "_plugin", refuse)
+        for _ in range(2):
+            run, notes = _curate(tmp_path)
+            assert run.data("01_filtered").manifest().reasons == {
+                "unreadable here: needs pillow-heif": 1
+            }
+    assert (len(measured), notes) == (6, [])
+    monkeypatch.setitem(opening.READERS, opening.HEIF, lambda: True)
+    run, notes = _curate(tmp_path)
+    assert notes == ["what needed pillow-heif to be read can be read now"]
+    assert len(measured) == 7
+    assert run.data("04_final").manifest().counts["kept"] == 6
+    assert _curate(tmp_path)[1] == []
 
 
 def test_a_copy_with_other_times_has_not_changed(tmp_path, prints):

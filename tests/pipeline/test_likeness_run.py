@@ -10,6 +10,7 @@ from haiga.pipeline.check import check
 from haiga.pipeline.data import curate, gather
 from haiga.pipeline.run import Run
 from haiga.recipe.load import load
+from made import picture
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "smoke.toml"
 SMALL = ["source.prints=14", "source.faults=0", "split.held_out=2", "split.validation=0"]
@@ -33,6 +34,16 @@ def test_a_set_to_be_examined_by_is_not_trained_on(tmp_path):
     measured = list((tmp_path / "data" / "measurements").rglob("*.parquet"))
     assert measured  # once for both sets
     _run(tmp_path, OTHER)  # complete: nothing is asked again
+
+
+def test_what_of_another_set_cannot_be_held_against_is_said(tmp_path):
+    (tmp_path / "exam").mkdir()
+    (tmp_path / "exam" / "1.jpg").write_bytes(picture(1, "JPEG"))
+    (tmp_path / "exam" / "2.jpg").write_bytes(picture(2, "JPEG")[:300])
+    other = f'curate.against={{ exam = {{ name = "folder", path = "{tmp_path}/exam" }} }}'
+    _, events = _run(tmp_path / "run", other)
+    told = [each["text"] for each in events if each["kind"] == "warning"]
+    assert told == ["1 of 2 pictures of exam cannot be read: copies of these may stay"]
 
 
 def test_an_encoder_finds_what_hashes_do_not(tmp_path):

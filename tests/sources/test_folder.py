@@ -6,7 +6,8 @@ import shutil
 import pytest
 
 from haiga.errors import DataError
-from haiga.sources.folder import folder
+from haiga.sources import SOURCES
+from haiga.sources.folder import folder, passed_over
 from made import curated, picture
 
 
@@ -110,6 +111,26 @@ def test_links_that_leave_the_folder_are_refused(root, tmp_path):
     assert "secret" not in repr(found.values())
 
 
+def test_a_folder_of_links_that_leave_it_says_so(tmp_path):
+    (tmp_path / "links").mkdir()
+    (tmp_path / "s.png").write_bytes(picture(9))
+    (tmp_path / "links" / "out.png").symlink_to(tmp_path / "s.png")
+    with pytest.raises(DataError, match=r"links but out.png, which is a link that leaves the fold"):
+        _folder(tmp_path / "links")
+
+
+def test_what_is_not_looked_at_is_counted_by_its_ending(root):
+    assert list(passed_over(path=str(root))) == []
+    for name in ("b/raw.CR2", "c/raw.cr2", "drawing.svg", "b/scan", "c/alone.txt", ".DS_Store"):
+        (root / name).write_bytes(b"x")
+    ((text, number),) = passed_over(path=str(root), caption="titre")
+    assert text == (
+        "5 files are passed over, not called like a picture (.cr2 2, .svg 1, no ending 1, .txt 1); "
+        "the first is drawing.svg"
+    )
+    assert number == len(_folder(root))
+
+
 def test_another_place_and_any_skip_give_the_same_rows(root, tmp_path):
     whole = _folder(root)
     shutil.copytree(root, tmp_path / "x" / "y")
@@ -127,6 +148,20 @@ def test_a_table_of_csv_and_a_column_of_ones_own(tmp_path):
     (one,) = _folder(tmp_path, caption="titre")
     assert one.caption == "Vague, grande\net haute"
     assert one.meta == {"file": "1.png"}
+
+
+def test_a_table_may_name_its_pictures_as_datasets_does(tmp_path):
+    (tmp_path / "1.png").write_bytes(picture(1))
+    table = tmp_path / "metadata.jsonl"
+    table.write_text('{"image_file_name": "1.png", "text": "A wave.", "maker": "X"}\n')
+    (one,) = _folder(tmp_path)
+    assert (one.caption, one.meta) == ("A wave.", {"file": "1.png", "maker": "X"})
+    table.write_text('{"images_file_names": ["1.png"], "text": "A wave."}\n')
+    with pytest.raises(DataError, match="several pictures a row take the source 'captioned'"):
+        _folder(tmp_path)
+    columns = {"images": "images_file_names"}
+    (one,) = SOURCES["captioned"](0, "en", 0, data=str(table), columns=columns)
+    assert (one.caption, len(one.pictures)) == ("A wave.", 1)
 
 
 def test_what_cannot_be_used_at_all_is_a_sentence(tmp_path):

@@ -52,12 +52,12 @@ def measure(data: bytes) -> dict[str, Any]:
         marks: how many pieces its edges fall into: a logo has few, a plot or a page many.
         flat: the share of its pixels that are as their right and lower neighbours are.
 
-        A picture that cannot be read has `error`, a sentence, and nothing else.
+        A picture that cannot be read has what `unmeasured` says.
     """
     try:
         look = look_closely(data, SIDE)
     except PictureError as error:
-        return {"error": str(error)}
+        return unmeasured(error)
     image = look.image
     image.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
     grey = np.asarray(image.convert("L"), dtype=np.float32)
@@ -70,6 +70,12 @@ def measure(data: bytes) -> dict[str, Any]:
         "marks": _marks(grey),
         "flat": round(_flat(grey), 4),
     }
+
+
+def unmeasured(error: PictureError) -> dict[str, Any]:
+    """What stands in the place of measurements: `error`, a sentence, and as `needs` what would read
+    the picture, where that is known and not installed."""
+    return {"error": str(error), **({"needs": error.needs} if error.needs else {})}
 
 
 def blur_of(grey: NDArray[np.float32]) -> float:

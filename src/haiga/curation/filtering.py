@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,7 +75,8 @@ def filter_rows(
         if rules.models is not None:
             values = Together([values, rules.models(rows, values)])
         others = {
-            name: _hashes(each, engine, writer.keep_time) for name, each in rules.others.items()
+            name: _hashes(name, each, engine, writer.keep_time, emit)
+            for name, each in rules.others.items()
         }
         found = verdicts(rows, values, rules.pictures, rules.same, others)
         sweep(
@@ -82,13 +84,38 @@ def filter_rows(
             len(rows),
             partial(map, lambda at: _decided(rows[at], found[at], values, rules.captions)),
         )
+    _warn_of_unreadable(target, emit)
 
 
-def _hashes(raw: Folder, engine: Engine, wait: Callable[[], None]) -> NDArray[np.uint64]:
-    """The perceptual hashes of another set's pictures, of those that can be read."""
+def _warn_of_unreadable(filtered: Folder, emit: Sink) -> None:
+    """Say how many rows have left for a picture that cannot be read, and what mostly ails them."""
+    left = (row for row in filtered.dropped() if row["reason"].startswith(pictures.UNREADABLE))
+    faults = [(error, row["id"]) for row in left if (error := _error(row))]
+    if faults:
+        usual, count = Counter(error for error, _ in faults).most_common(1)[0]
+        text = (
+            f"unreadable: {len(faults)}, of which {count} (the first is "
+            f"{dict(reversed(faults))[usual]}) for this: {usual}"
+        )
+        emit({"kind": "warning", "stage": "01_filtered", "text": text})
+
+
+def _error(row: Row) -> str:
+    """The first sentence about a picture of the row that could not be measured."""
+    measured = json.loads(row["measurements"]).values()
+    return next((str(each["error"]) for each in measured if "error" in each), "")
+
+
+def _hashes(
+    name: str, raw: Folder, engine: Engine, wait: Callable[[], None], emit: Sink
+) -> NDArray[np.uint64]:
+    """The perceptual hashes of another set's pictures; those that cannot be read are told."""
     ids = list(dict.fromkeys(id_ for row in raw.rows() for id_ in row["pictures"]))
     values = _measured(raw.path, ids, pictures, engine, lambda number: wait())
     seen = [int(each["phash"], 16) for id_ in ids if "phash" in (each := values[id_])]
+    if unseen := len(ids) - len(seen):
+        text = f"{unseen} of {len(ids)} pictures of {name} cannot be read: copies of these may stay"
+        emit({"kind": "warning", "stage": "01_filtered", "text": text})
     return np.array(seen, dtype=np.uint64)
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from scipy.fft import dctn
 
 from haiga.curation import pictures
+from haiga.curation.close import unmeasured
 from haiga.errors import PictureError
 
 MEASURE: Final = "fine/1"
@@ -27,12 +28,12 @@ RULES: Final[dict[str, Callable[..., str | None]]] = {}
 def measure(data: bytes) -> dict[str, Any]:
     """`fine`: the hash of one picture, 64 hex digits.
 
-    A picture that cannot be read has `error`, a sentence, and nothing else.
+    A picture that cannot be read has what `close.unmeasured` says.
     """
     try:
         grey, _, _ = pictures.small_grey(data)
     except PictureError as error:
-        return {"error": str(error)}
+        return unmeasured(error)
     return {"fine": fine_hash(grey)}
 
 

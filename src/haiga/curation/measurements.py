@@ -60,8 +60,8 @@ def measured(
 ) -> Measured:
     """The measurements of each picture, from `folder` where they are known, else made and kept.
 
-    A picture that cannot be measured has {"error": sentence}. Where `measure` raised that is not
-    kept, and mended code measures it again; one that ended its process would do so again.
+    A picture that cannot be measured has {"error": sentence}. Where `measure` raised, or says what
+    it needs, that is not kept, and it is tried again; one that ended its process would do so again.
 
     Args:
         folder: data/measurements.
@@ -72,29 +72,35 @@ def measured(
         progress: is told how many more pictures are known, the first time how many were.
 
     Raises:
-        DataError: most pictures have an "error"; see `breaker`.
+        DataError: all pictures fail, or most by what is no fault of theirs; see `breaker`.
         StoreError: a picture is missing.
     """
     parts = Parts(folder / name.replace("/", "-"))
     known, missing = parts.parted(packed(ids))
     progress(len(known))
     errors = [values["error"] for id in known if "error" in (values := parts[id.decode()])]
-    stop_if_most_fail("pictures", errors, len(known))
+    _stop_if_all_fail(errors, len(known))
     raised: dict[str, Values] = {}
     todo = [missing[at : at + SHARD] for at in range(0, len(missing), SHARD)]
-    tried = len(known)
+    tried, unforeseen = len(known), 0
 
     def shards() -> Iterator[Shard]:
         for number, some in enumerate(todo, start=parts.next_number()):
-            names = tuple(id.decode() for id in some)
-            target = parts.path(number)
-            yield Shard(number, names, pictures, target, measure, tried, len(errors))
+            names, target = tuple(id.decode() for id in some), parts.path(number)
+            yield Shard(number, names, pictures, target, measure, tried, unforeseen)
 
     for done in engine(shards()):
         tried += done.tried
         errors.extend(done.errors)
+        unforeseen += done.unforeseen
         raised.update(done.raised)
         progress(done.tried)
-        stop_if_most_fail("pictures", errors, tried)
+        _stop_if_all_fail(errors, tried)
     parts.refresh()
     return Measured(parts, raised)
+
+
+def _stop_if_all_fail(errors: Sequence[str], tried: int) -> None:
+    """Any that can be measured shows that nothing is wrong but with the others."""
+    if len(errors) == tried:
+        stop_if_most_fail("pictures", errors, tried)

@@ -30,6 +30,9 @@ Rule: TypeAlias = Callable[[Mapping[str, Any]], str | None]
 MEASURE = "pictures/2"
 """Name and version of the measurement: a change of `measure` must change it."""
 
+UNREADABLE = "unreadable"
+"""Why a row leaves of which a picture cannot be measured."""
+
 _SMALL = 64
 """Twice the side that is hashed: of smaller ones, a resized copy lies up to 10 bits away."""
 _EXIF_ORIENTATION = 0x0112
@@ -47,12 +50,12 @@ _UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 def measure(data: bytes) -> dict[str, Any]:
     """Width, height (upright), brightness, contrast, and the perceptual hash of one picture.
 
-    A picture that cannot be read has `error`, a sentence, and nothing else.
+    A picture that cannot be read has what `close.unmeasured` says.
     """
     try:
         grey, width, height = small_grey(data)
     except PictureError as error:
-        return {"error": str(error)}
+        return close.unmeasured(error)
     return {
         "width": width,
         "height": height,
@@ -134,13 +137,18 @@ def looks(names: Collection[str]) -> tuple[ModuleType, ...]:
     return sys.modules[__name__], *(look for look in (close,) if look.RULES.keys() & set(names))
 
 
+def lacking(needs: str) -> str:
+    """Why a row leaves of which a picture would be read by what is not installed here."""
+    return f"{UNREADABLE} here: needs {needs}"
+
+
 def fault(pictures: Sequence[Mapping[str, Any]], rules: Sequence[Rule]) -> str | None:
     """Why a row must go: too many pictures, or the first fault among their measurements."""
     if len(pictures) > MAX_PICTURES:
         return f"over {MAX_PICTURES} pictures"
     for values in pictures:
         if "error" in values:
-            return "unreadable"
+            return lacking(values["needs"]) if "needs" in values else UNREADABLE
         for rule in rules:
             if reason := rule(values):
                 return reason

@@ -58,7 +58,8 @@ def gather(
         while chunk := list(islice(things, SHARD)):
             faults = [thing.fault for thing in chunk if thing.fault]
             if len(faults) == len(chunk):
-                stop_if_most_fail("things of the source", faults, len(chunk))
+                what = f"things of the source, from {chunk[0].id} on,"
+                stop_if_most_fail(what, faults, len(chunk))
             writer.write(shard, *parted(raw_rows(chunk, files)))
             shard += 1
             done += len(chunk)

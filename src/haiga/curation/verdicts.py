@@ -48,6 +48,8 @@ class _Row(NamedTuple):
     hashes: tuple[str, ...]
     asks: bool
     """Whether it has a question of its own; then it is worth something beside its likeness."""
+    mute: bool
+    """Whether its source says nothing about it: a copy that has words stays in its place."""
 
 
 def verdicts(
@@ -76,7 +78,9 @@ def verdicts(
         elif measured:
             hashes = tuple(each["phash"] + each.get("fine", "") for each in measured)
             asks = bool(row.get("conversation"))
-            standing.append(_Row(at, row["id"], tuple(row["pictures"]), hashes, asks))
+            mute = not (asks or row.get("caption"))
+            standing.append(_Row(at, row["id"], tuple(row["pictures"]), hashes, asks, mute))
+    standing.sort(key=lambda row: row.mute)  # the first of what is alike stays
     for name, theirs in others.items():
         for at in (shown := _shown(standing, theirs, same.hamming)):
             found[at] = {"reason": f"also in {name} (Hamming <= {same.hamming})"}
@@ -111,7 +115,7 @@ def _look_alike(
     unseen = {ids[at] for at in faults}
     for row in rows:
         if not unseen.isdisjoint(row.pictures):
-            found[row.at] = {"reason": "unreadable"}
+            found[row.at] = {"reason": pictures.UNREADABLE}
     rows = [row for row in rows if unseen.isdisjoint(row.pictures)]
     place = {id_: at for at, id_ in enumerate(ids)}
     shown = [[place[id_] for id_ in row.pictures] for row in rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Final, TypeVar
@@ -24,6 +25,12 @@ MAX_SIDE: Final = 16_384
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 """The formats that are read, beside HEIF (an MPO is a JPEG until it is opened). Others would start
 foreign programs: EPS, for one."""
+HEIF, AVIF = "pillow-heif", "a Pillow with AVIF"
+READERS: Final[dict[str, Callable[[], bool]]] = {
+    HEIF: lambda: find_spec("pillow_heif") is not None,
+    AVIF: lambda: bool(features.check("avif")),
+}
+"""What some pictures need besides -> whether it is here."""
 _ANIMATED: Final = ("GIF", "WEBP", "PNG", "AVIF")
 """Formats in which further frames are a film. In others they are pages, or a telephone's extras."""
 _CLEAR: Final = 16
@@ -157,7 +164,8 @@ def _plugin(data: bytes, called: str) -> tuple[str, ...]:
     if suffix == ".avif" and not features.check("avif"):
         raise PictureError(
             f"{called} is an AVIF picture, and this Pillow was built without AVIF: "
-            "pip install --upgrade pillow."
+            "pip install --upgrade pillow.",
+            needs=AVIF,
         )
     if suffix != ".heic":
         return ()
@@ -166,7 +174,8 @@ def _plugin(data: bytes, called: str) -> tuple[str, ...]:
     except ImportError as error:
         raise PictureError(
             f"{called} is a HEIC picture, and pillow-heif, which reads it, is missing: "
-            "pip install 'haiga[heic]'."
+            "pip install 'haiga[heic]'.",
+            needs=HEIF,
         ) from error
     pillow_heif.register_heif_opener()
     return ("HEIF",)

@@ -14,12 +14,14 @@ from haiga.curation.filtering import Rules, filter_rows
 from haiga.curation.safety import safe
 from haiga.curation.split import require_rows
 from haiga.errors import DataError, RecipeError
+from haiga.models.pictures import READERS
 from haiga.pipeline import balancing, gathering, gating, likeness, ranking, safeguarding, tables
 from haiga.pipeline.rewriting import cost_at_most
-from haiga.pipeline.run import Run
+from haiga.pipeline.run import DATA, Run
 from haiga.pipeline.teaching import cost, teach
 from haiga.pipeline.writers import require_keys
 from haiga.recipe.bind import bind
+from haiga.recipe.names import listed
 
 LATER = {"texts", "rank", "similarity", "balance", "safety", "semantic", "against", "fine"}
 """What of [curate] 01_filtered does not depend on."""
@@ -67,6 +69,7 @@ def gather(run: Run) -> None:
         "versions": sources.VERSIONS.get(recipe.source["name"], {}),
     }
     gathering.gather(run, run.data("00_raw"), recipe.source, "source", options)
+    _require_any(run, "00_raw", "Look at what the source names.")
 
 
 def curate(run: Run) -> None:
@@ -86,6 +89,7 @@ def curate(run: Run) -> None:
         others=likeness.others(run),
         models=safeguarding.models(run),
     )
+    _look_again(run)
     options = {
         **section.model_dump(mode="json", exclude=LATER),
         "measure": pictures.MEASURE,
@@ -105,23 +109,50 @@ def curate(run: Run) -> None:
     _require_rows(run, "01_filtered", "Change the rules under [curate], or the source.")
 
 
+def _look_again(run: Run) -> None:
+    """Have the data made again where 01_filtered lacked what is installed by now to read pictures.
+
+    What was trained on them stays what it is, and so do they then.
+    """
+    made = run.data("01_filtered").manifest()
+    here = [name for name, is_here in READERS.items() if is_here()]
+    met = [name for name in here if made and pictures.lacking(name) in made.reasons]
+    if not met:
+        return
+    text = f"what needed {listed(met)} to be read can be read now"
+    if any(any(run.stage(name).glob("*.json")) for name in run.recipe.stage):
+        text += "; a stage is trained on the rest, so another --workdir must have it"
+    else:
+        for stage in reversed(DATA[1:]):
+            run.data(stage).forget()
+    run.emit({"kind": "note", "stage": "01_filtered", "text": text})
+
+
 def _require_rows(run: Run, stage: str, advice: str) -> None:
     """That a stage has left enough to go on with, before anybody is paid for it.
 
     Raises:
         DataError: every row was dropped, or as many as the split holds out are left.
     """
+    _require_any(run, stage, advice)
+    if made := run.data(stage).manifest():
+        with _telling(run):
+            require_rows(made.counts["kept"], _sizes(run))
+
+
+def _require_any(run: Run, stage: str, advice: str) -> None:
+    """That a stage has not dropped every row.
+
+    Raises:
+        DataError: it has; says for which reasons.
+    """
     made = run.data(stage).manifest()
-    if made is None:
-        return
-    if made.counts["in"] and not made.counts["kept"]:
+    if made is not None and made.counts["in"] and not made.counts["kept"]:
         why = ", ".join(f"{reason} {count}" for reason, count in made.reasons.items())
         raise DataError(
             f"Of {made.counts['in']} rows none is left: {why}. Each is in "
             f"data/{stage}/dropped.parquet with what was found. {advice}"
         )
-    with _telling(run):
-        require_rows(made.counts["kept"], _sizes(run))
 
 
 @contextmanager

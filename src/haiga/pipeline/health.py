@@ -160,9 +160,11 @@ def _example(
         value = text.get(name) if name == "similarity" else row.get(name)
         if value is not None:
             numbers[name.replace("_", " ")] = value
+    # What could not be measured may end, or hold up, whatever process decodes it: not this one.
+    readable = ids and "error" not in numbers
     return {
         "id": row["id"],
-        "picture": files[ids[0]] if ids else None,
+        "picture": files[ids[0]] if readable else None,
         "measured": {key: value for key, value in numbers.items() if key not in _QUIET},
         "text": text.get("text") or "",
         "language": row.get("language") or "",

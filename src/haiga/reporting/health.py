@@ -21,7 +21,8 @@ def write_page(found: Mapping[str, Any], gallery: Gallery, path: Path) -> None:
     Args:
         found: what health.json holds.
         gallery: "kept", and "stage: reason" -> examples, each with `id`, `picture` (a file's
-            bytes or None), `measured` (name -> value), `text` and `language`.
+            bytes; None where there is none that could be measured), `measured` (name -> value),
+            `text` and `language`.
         path: of the HTML file.
     """
     write_atomically(path, render(found, gallery).encode())
@@ -92,7 +93,7 @@ def _shown(example: Mapping[str, Any]) -> dict[str, Any]:
     """An example as the template takes it: a thumbnail or what stands in its place, and numbers."""
     shown, instead = "", ""
     if example["picture"] is None:
-        instead = "no picture"
+        instead = "cannot be opened" if "error" in example["measured"] else "no picture"
     else:
         try:
             shown = thumbnail(example["picture"], THUMBNAIL)

@@ -12,7 +12,7 @@ from haiga.sources.captioned import CAPTIONED
 from haiga.sources.datacomp import datacomp, row_counts
 from haiga.sources.documents import MMC4, OBELICS, documents
 from haiga.sources.floating_world import floating_world
-from haiga.sources.folder import folder, folder_files
+from haiga.sources.folder import folder, folder_files, passed_over
 from haiga.sources.hub import hub, table_files
 from haiga.sources.met import clause_counts, met
 from haiga.sources.url_list import url_list
@@ -62,6 +62,7 @@ VERSIONS: dict[str, Mapping[str, int]] = {
 """Of what a source makes by itself; a folder of another version is not gone on with."""
 
 NOTES: dict[str, Callable[..., Iterator[tuple[str, int]]]] = {
+    "folder": passed_over,
     "met": clause_counts,
     "datacomp": row_counts,
 }

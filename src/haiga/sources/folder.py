@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,8 @@ FILE_NAME: Final = "file_name"
 CAPTIONS: Final = ("caption", "text", "description")
 """Where a caption is looked for when the recipe names no column."""
 _TABLES: Final = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
+SHOWN: Final = 8
+"""Kinds of files that are passed over, by number, in one line."""
 Words = tuple[str, dict[str, Any]]
 """A caption, and what else is said."""
 
@@ -40,6 +43,7 @@ def folder(
 
     Pictures that no table names are taken too. What a table names and is not there, a row or a file
     beside a picture that cannot be read, and a link that leaves the folder, are each set aside.
+    Other files are passed over, see `passed_over`.
 
     Raises:
         DataError: there is no such folder, no picture in it, or a table that cannot be used.
@@ -50,17 +54,48 @@ def folder(
     known = told(root, names)
     shown = [(name, why) for name, why in names if why or _suffix(name) in SUFFIXES]
     if not any(not why for _, why in shown):
+        refused = "".join(f" but {name}, which is {why}" for name, why in shown[:1])
         raise DataError(
-            f"There is no picture in {path}; pictures end in {listed(sorted(SUFFIXES))}."
+            f"There is no picture in {path}{refused}; pictures end in {listed(sorted(SUFFIXES))}."
         )
     files = {name for name, why in names if not why}
     for name, why in shown[skip:]:
         said = words(root, name, files, keys, known.rows.get(name, {}))
         yield _found(root, name, why, said, (language, meta))
+    for name, why in _besides(names, known)[max(0, skip - len(shown)) :]:
+        yield Found(id=name, language=language, meta=dict(meta or {}), fault=why)
+
+
+def _besides(names: Sequence[tuple[str, str]], known: Told) -> list[tuple[str, str]]:
+    """What tables speak of and is not there, and their rows that cannot be read; each with why."""
     there = {name for name, _ in names}
     missing = [(name, "named in a table and not there") for name in known.rows if name not in there]
-    for name, why in [*missing, *known.faults][max(0, skip - len(shown)) :]:
-        yield Found(id=name, language=language, meta=dict(meta or {}), fault=why)
+    return [*missing, *known.faults]
+
+
+def passed_over(*, path: str, **options: Any) -> Iterator[tuple[str, int]]:
+    """Of the files that `folder` does not look at, a line with their endings, if there are any.
+
+    They are neither called like a picture nor words beside one. With it goes the number of things
+    that `folder` finds; other options play no part.
+
+    Raises:
+        DataError: there is no such folder, or a table in it cannot be used.
+    """
+    root = Path(path)
+    names = list(walk(root))
+    taken = {name for name, _ in beside(root, SUFFIXES)}
+    others = [name for name, why in names if not why and name not in taken]
+    shown = [why for name, why in names if why or _suffix(name) in SUFFIXES]
+    if others and not all(shown):  # else there is nothing to be said but that
+        counts = Counter(_suffix(name) or "no ending" for name in others).most_common()
+        endings = ", ".join(f"{ending} {count:,}" for ending, count in counts[:SHOWN])
+        text = (
+            f"{'1 file is' if len(others) == 1 else f'{len(others):,} files are'} passed over, not "
+            f"called like a picture ({endings}{', …' if len(counts) > SHOWN else ''}); the first "
+            f"is {others[0]}"
+        )
+        yield text, len(shown) + len(_besides(names, told(root, names)))
 
 
 def folder_files(*, path: str, **options: Any) -> Iterator[tuple[str, Path]]:
@@ -175,12 +210,15 @@ def told(root: Path, names: Sequence[tuple[str, str]]) -> Told:
             if isinstance(row, str):
                 faults.append((place, row))
                 continue
-            if FILE_NAME not in row:
+            column = _naming(row)
+            if column is None:
                 raise DataError(
                     f"{root / table}: row {number} has no {FILE_NAME!r}; it has {listed(row)}. "
-                    f"Name the picture of each row by {FILE_NAME!r}, relative to the table."
+                    f"Name the picture of each row by {FILE_NAME!r}, relative to the table. For "
+                    "several pictures a row take the source 'captioned', with this table as its "
+                    "data and columns = { images = the column with their names }."
                 )
-            name = _normal(PurePosixPath(table).parent / str(row[FILE_NAME]))
+            name = _normal(PurePosixPath(table).parent / str(row.pop(column)))
             if name is None:
                 faults.append((place, "names a file outside the folder"))
             elif name in rows:
@@ -188,6 +226,12 @@ def told(root: Path, names: Sequence[tuple[str, str]]) -> Told:
             else:
                 rows[name] = row
     return Told(rows, tuple(faults))
+
+
+def _naming(row: Mapping[str, Any]) -> str | None:
+    """The column that names the picture: as `datasets` has it, "file_name" or "image_file_name"."""
+    other = (column for column in row if column.endswith(f"_{FILE_NAME}"))
+    return FILE_NAME if FILE_NAME in row else next(other, None)
 
 
 def _normal(path: PurePosixPath) -> str | None:

@@ -30,7 +30,7 @@ class Shard:
     tried: int = 0
     """How many pictures were tried before, when this shard was handed out."""
     failed: int = 0
-    """How many of them failed."""
+    """How many of them failed otherwise than by being damaged."""
 
 
 class Tried(NamedTuple):
@@ -39,7 +39,8 @@ class Tried(NamedTuple):
     values: Values
     """Its measurements; {"error": sentence} where there are none."""
     raised: bool = False
-    """The measure raised, so that mended code may do better: not kept."""
+    """The measure raised, so that mended code may do better: not kept, and neither are values
+    that name what the picture `needs` to be read."""
     lost: bool = False
     """It ended its process, or took too long."""
 
@@ -53,6 +54,8 @@ class Done(NamedTuple):
     """The sentence of each picture without measurements."""
     raised: dict[str, Values]
     """Those that the file does not hold: id -> {"error": sentence}."""
+    unforeseen: int
+    """How many raised, ended their process, took too long, or need what is not installed."""
 
 
 Attempt: TypeAlias = Callable[[Sequence[str]], Generator[Tried, None, None]]
@@ -63,7 +66,8 @@ def measure_shard(shard: Shard, attempt: Attempt) -> Done:
     """Measure the pictures of a shard one after another and write what was found.
 
     Raises:
-        DataError: most pictures so far raise, end their process or take too long.
+        DataError: most pictures so far raise, end their process, take too long, or need what is not
+            installed. That one is damaged is its own affair.
         StoreError: a picture is gone, or the file cannot be written.
     """
     values: dict[str, Values] = {}
@@ -71,10 +75,11 @@ def measure_shard(shard: Shard, attempt: Attempt) -> Done:
     unforeseen: list[str] = []
     with closing(attempt(shard.ids)) as results:
         for at, (id_, tried) in enumerate(zip(shard.ids, results, strict=True), start=1):
-            (raised if tried.raised else values)[id_] = tried.values
-            if tried.raised or tried.lost:
+            passing = tried.raised or "needs" in tried.values
+            (raised if passing else values)[id_] = tried.values
+            if passing or tried.lost:
                 unforeseen.append(tried.values["error"])
                 stop_if_most_fail("pictures", unforeseen, shard.tried + at, earlier=shard.failed)
     write_part(shard.target, values)
     errors = [each["error"] for each in (*values.values(), *raised.values()) if "error" in each]
-    return Done(shard.number, len(shard.ids), errors, raised)
+    return Done(shard.number, len(shard.ids), errors, raised, len(unforeseen))
