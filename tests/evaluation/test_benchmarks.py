@@ -18,7 +18,7 @@ from haiga.evaluation.checks import clusters, score
 from haiga.evaluation.conditions import CONDITIONS, images
 from haiga.evaluation.run import Stage, read_answers
 from haiga.recipe.bind import bind
-from haiga.records import IMAGE
+from haiga.records import IMAGE, Group, Picture, user
 from haiga.store.pictures import PictureFiles
 from made import picture
 
@@ -525,6 +525,61 @@ def test_a_benchmark_is_asked_under_every_condition(tmp_path, pope_folder):
     assert found["asked"] == found["rows"] == 72
     assert json.loads((tmp_path / "out/benchmark.json").read_text()) == found
     assert len(read_answers(tmp_path / "out")["sft"]["full"]) == 72
+
+
+def test_who_knows_what_is_usual_is_a_control(tmp_path, pope_folder):
+    """Eight of twelve pictures hold the usual cup, four the whale that nobody expects."""
+    rows = [
+        {"question_id": 2 * at + k, "image": f"{at}.png", "text": f"Is there a {name}?",
+         "label": "yes" if (name == "cup") == (at % 3 > 0) else "no"}
+        for at in range(12) for k, name in enumerate(("cup", "whale"))
+    ]  # fmt: skip
+    path = lines(tmp_path / "coco_pope_popular.json", rows)
+    bench = opened(tmp_path, "pope", path=path, pictures=str(pope_folder))
+    truth = {item.id: item for item in bench.items}
+
+    def shown(item):
+        return item.pictures == truth[item.id].pictures and not item.grey
+
+    def usual(item):
+        return "yes" if "cup" in item.prompt[0].text else "no"
+
+    stages = {
+        "sees": Stage("a", lambda items: [truth[i.id].reference if shown(i) else "no"
+                                          for i in items]),
+        # Needs its picture, and does not look at what is in it.
+        "recites": Stage("b", lambda items: [usual(i) if shown(i) else "no" for i in items]),
+    }  # fmt: skip
+    found = benched.run(BENCHMARKS["pope"], bench, stages, tmp_path / "out")
+    prior = found["scores"]["text_prior"]
+    assert list(prior) == ["blind"]
+    assert prior["blind"]["f1"]["mean"] == pytest.approx(16 / 24)  # 8 hits, 4 alarms, 4 misses
+    assert prior["blind"]["f1_popular"] == prior["blind"]["f1"]
+    assert found["uses_picture"] == {"sees": True, "recites": False}
+    assert set(found["missing"]) == {"sees", "recites"}
+    assert found["scores"]["recites"]["blind"]["f1"]["mean"] == 0
+
+
+def test_what_was_never_asked_before_is_answered_with_yes(tmp_path, pope_folder):
+    path = lines(tmp_path / "coco_pope_random.json", pope_rows(12))
+    bench = opened(tmp_path, "pope", path=path, pictures=str(pope_folder))
+    assert BENCHMARKS["pope"].prior(bench.items) == ["yes"] * 12
+
+
+def test_pope_of_a_run_asks_in_the_order_of_its_scenes(tmp_path):
+    """Not by the alphabet, which words alone could learn."""
+    things = [["willow", "boat", "moon"], ["umbrella", "carp", "drum"], ["torii", "kite", "cat"]]
+    groups = [
+        Group(f"g{at}", (user(IMAGE, "what?"),), (), (Picture(f"p{at}"),),
+              meta={"scene": {"things": held}})
+        for at, held in enumerate(things)
+    ]  # fmt: skip
+    shown = {f"p{at}": PNG[at] for at in range(3)}
+    given = Given(PictureFiles(tmp_path), held_out=groups, shown=shown)
+    bench = BENCHMARKS["pope_built"].open(given, objects=2)
+    there = [item.prompt[0].text for item in bench.items if item.reference == "yes"]
+    assert [text.split(" in the")[0].split()[-1] for text in there[:2]] == ["willow", "boat"]
+    assert not any("moon" in text for text in there)
 
 
 def test_the_version_changes_with_the_rows_and_not_with_the_folder(tmp_path, pope_folder):

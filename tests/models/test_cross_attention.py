@@ -19,7 +19,7 @@ from haiga.batches.features import cache_key
 from haiga.batches.groups import GroupBatch, collate
 from haiga.batches.render import Branch, Rendered, render
 from haiga.errors import ModelError, PlaceholderError, TooLongError
-from haiga.models import adapters, attention
+from haiga.models import adapters, attention, timing
 from haiga.models.assemble import Vlm, assemble, load
 from haiga.models.branches import compare, plain_logps, token_logps, unshared
 from haiga.models.embeddings import tower_features
@@ -331,6 +331,15 @@ def test_a_picture_takes_no_place_among_the_words(one):
     assert row.prefix[0] == one.model.config.decoder_start_token_id
     with pytest.raises(PlaceholderError, match="1 picture places and the row 0"):
         render(one.processor, replace(group, pictures=()), 0)
+
+
+def test_what_is_kept_of_a_picture_is_counted_though_it_takes_no_place(one):
+    found = timing.cost(one, [ASKED[0]] * 2, [[RED], [BLUE]], new_tokens=3, most=1)
+    assert found["tokens_per_picture"] == 0
+    decoder = one.model.config.decoder
+    states = tower_features(one.model, views(1)).shape[1]
+    # Keys and values in float32 of each state in each layer, however long the prompt is.
+    assert found["kept_bytes_per_picture"] == 2 * decoder.n_layer * decoder.n_embd * 4 * states
 
 
 def test_a_gpt2_that_knows_no_turns_is_given_plain_ones(tmp_path):

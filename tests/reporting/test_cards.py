@@ -2,11 +2,13 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from huggingface_hub import ModelCard
 
-from haiga.reporting.cards import DataFacts, attribution, data_card, model_card
+from haiga.reporting.cards import model_card
+from haiga.reporting.data_card import DataFacts, attribution, data_card
 from haiga.reporting.facts import RunFacts
 from haiga.store import Manifest
 
@@ -64,6 +66,8 @@ DATA = DataFacts(
 def test_the_front_matter_is_what_the_hub_reads():
     data = ModelCard(model_card(FACTS, "orpo")).data
     assert data.base_model == ["Qwen/Qwen2.5-3B-Instruct", "google/siglip-base-patch16-224"]
+    # Two bases without this word are a merge to the hub.
+    assert data.to_dict()["base_model_relation"] == "finetune"
     assert data.pipeline_tag == "image-text-to-text"
     assert data.to_dict()["library_name"] == "transformers"
     assert data.language == "en"
@@ -78,6 +82,29 @@ def test_every_condition_stands_below_the_figure_that_it_explains():
     assert "| full | 0.67 [0.61, 0.72] |\n| blind | 0.10 [0.61, 0.72] |" in text
     assert "| orpo | orpo | 29,933,568 of 3,207,440,640 | 117 |" in text
     assert "1 min 30 s on cuda, and 1.75 US dollars, with 3 calls." in text
+
+
+def test_benchmarks_stand_in_the_card_and_in_its_front_matter():
+    commit = "a" * 40
+    found = {
+        "sentence": "Is there a thing?", "asked": 9, "rows": 10, "by": "writing", "version": "d1",
+        "data": f"lmms-lab/POPE@{commit} Full:popular", "uses_picture": {"orpo": False},
+        "scores": {
+            "orpo": {"full": {"f1": CELL}, "blind": {"f1": {**CELL, "mean": 0.6}}},
+            "text_prior": {"blind": {"f1": {**CELL, "mean": 0.66}}},
+        },
+    }  # fmt: skip
+    own = {**found, "data": "rows.json", "uses_picture": {"orpo": True}}
+    text = model_card(replace(FACTS, benchmarks={"pope": found, "mine": own}), "orpo")
+    _, pinned, local = ModelCard(text).data.eval_results
+    assert (pinned.dataset_type, pinned.dataset_revision) == ("lmms-lab/POPE", commit)
+    assert (pinned.dataset_config, pinned.dataset_split) == ("Full", "popular")
+    assert (local.dataset_type, local.dataset_revision) == ("mine", "d1")
+    assert (pinned.metric_type, pinned.metric_value) == ("f1", 0.671)
+    assert "| blind | 0.60 [0.61, 0.72] |\n| text prior | 0.66 [0.61, 0.72] |" in text
+    assert "9 of 10 rows of lmms-lab/POPE@" in text
+    assert "The model is not shown to use its pictures here." in text
+    assert "The model uses its pictures here." in text
 
 
 @pytest.mark.parametrize("name", ["world:tower", "/models/own", "../own", "plain"])

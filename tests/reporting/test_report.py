@@ -14,7 +14,7 @@ from haiga.reporting.page import SIDE, thumbnail
 from haiga.reporting.report import contact_sheet, render, write_report
 from haiga.reporting.verdict import Said, plain
 from haiga.reporting.verdict import verdict as said_of
-from haiga.reporting.words import Piece, duration, marked, percent, points, spent
+from haiga.reporting.words import Piece, duration, interval, marked, percent, points, spent
 from haiga.store import Manifest
 
 SCENE = {"id": "0", "season": "autumn", "setting": "sea", "things": ["boat", "moon"]}
@@ -241,7 +241,7 @@ def test_a_style_that_was_not_asked_for_is_no_control_of_the_picture():
     cells = {name: {"named_precision": cell(mean)} for name, mean in conditions.items()}
     rows = [compared(), compared(against="no_style", low=-0.05)]
     said = verdict(facts(summary={"sft": cells}, comparisons=rows))
-    assert "The best of 1 controls" in said
+    assert "The only control that takes" in said
     assert "sft uses its pictures" in said
 
 
@@ -269,7 +269,7 @@ def test_where_no_truth_is_known_a_judge_decides():
     assert said.startswith(
         "For saying what is in its picture, and nothing that is not, claude-haiku-5-5 gives an "
         "answer of sft 80 % of its points (95 % interval 75 to 85, 200 answers, failures counted; "
-        "nobody has compared this judge with people). The best of 1 controls"
+        "nobody has compared this judge with people). The only control that takes the picture"
     )
     assert "reaches 50 % (blind), and the difference" in said
     assert "sft uses its pictures. Against align, 1 of 1 checks moved: judged grounding +10" in said
@@ -327,6 +327,8 @@ def test_write_report(tmp_path):
 
 
 def test_numbers_as_people_read_them():
+    assert interval({"low": 0.612, "high": 0.719}) == "61 to 72"
+    assert interval({"low": 0.8462, "high": 0.8581}) == "84.6 to 85.8"
     assert [percent(x) for x in (0, 0.004, 0.5, 0.996, 1)] == [
         "0 %", "0.4 %", "50 %", "99.6 %", "100 %",
     ]  # fmt: skip

@@ -23,7 +23,7 @@ from haiga.evaluation.likelihood import answer_logps
 from haiga.evaluation.run import Answerer, Stage, evaluate, read_answers
 from haiga.models.assemble import Vlm
 from haiga.models.device import device
-from haiga.store.files import read_json, write_json
+from haiga.store.files import fingerprint, read_json, write_json
 
 Found: TypeAlias = dict[str, Any]
 ALONE: Final = ("full", "blind", "shuffled", "grey")
@@ -31,6 +31,8 @@ ALONE: Final = ("full", "blind", "shuffled", "grey")
 CONDITIONED: Final = (*ALONE, "blind_lm", "random_projector")
 """Those that a benchmark can be put under: it asks for no style, and its pictures have no truth in
 words."""
+TEXT_PRIOR: Final = "text_prior"
+"""Who answers from the words of the questions alone, as the benchmark's `prior` does."""
 
 
 def ask(
@@ -95,7 +97,7 @@ def run(
     if benchmark.with_words is not None:
         benchmark = benchmark.with_words(benchmark, bench.words)
     evaluate(
-        stages,
+        {**stages, **_prior(benchmark, bench)},
         bench.items,
         folder,
         conditions=conditions,
@@ -109,6 +111,19 @@ def run(
     return found
 
 
+def _prior(benchmark: Benchmark, bench: Bench) -> dict[str, Stage]:
+    """The control that looks at words alone, where a benchmark has one."""
+    if benchmark.prior is None:
+        return {}
+    ids = [item.id for item in bench.items]
+    known = dict(zip(ids, benchmark.prior(bench.items), strict=True))
+
+    def answer(items: list[Item]) -> list[str]:
+        return [known[item.id] for item in items]
+
+    return {TEXT_PRIOR: Stage(fingerprint(known), answer, conditions=("blind",))}
+
+
 def result(benchmark: Benchmark, bench: Bench, folder: Path, seed: int) -> Found:
     """What the answers under `folder` come to.
 
@@ -117,8 +132,8 @@ def result(benchmark: Benchmark, bench: Bench, folder: Path, seed: int) -> Found
         aside, "notes", "by", "primary", "rules", "sentence"; "chance": what guessing is worth;
         "scores": stage -> condition -> check -> mean, low, high, n; "categories": stage ->
         category -> the primary check; "official": stage -> condition -> the published scorer's
-        figures; "uses_picture": stage -> whether it surely does; "missing": stage -> what a claim
-        fixed beforehand lacks.
+        figures; "uses_picture": stage that sees -> whether it surely does; "missing": the same ->
+        what a claim fixed beforehand lacks.
     """
     answers = {
         stage: {name: [row["answer"] for row in rows] for name, rows in by_condition.items()}
@@ -144,11 +159,14 @@ def result(benchmark: Benchmark, bench: Bench, folder: Path, seed: int) -> Found
             for stage, by_condition in scores.items()
         },
         "uses_picture": {
-            stage: uses_picture(comparisons, stage, benchmark.primary) for stage in scores
+            stage: uses_picture(comparisons, stage, benchmark.primary)
+            for stage, cells in scores.items()
+            if "full" in cells
         },
         "missing": {
             stage: benchmark.gate(cells) if benchmark.gate else []
             for stage, cells in scores.items()
+            if "full" in cells
         },
     }
 

@@ -32,11 +32,15 @@ Said: TypeAlias = Callable[[str], list[frozenset[str]]]
 """text -> what each of its mentions may mean."""
 
 
+def annotated(item: Item) -> tuple[str, ...]:
+    """What is known to be in the item's picture, each once, in the order of its annotation."""
+    known = item.truth["scene"]["things"] if has_scene(item) else item.truth.get("objects", ())
+    return tuple(dict.fromkeys(map(str, known)))
+
+
 def objects(item: Item) -> frozenset[str]:
     """What is known to be in the item's picture; empty where nobody knows."""
-    if has_scene(item):
-        return frozenset(item.truth["scene"]["things"])
-    return frozenset(str(each) for each in item.truth.get("objects", ()))
+    return frozenset(annotated(item))
 
 
 def vocabulary(items: Sequence[Item], language: str) -> Vocabulary:

@@ -53,7 +53,7 @@ class Pass:
     positions: int
     """Of the longest prompt, its pictures' among them."""
     kept: int
-    """Bytes that the language model keeps of one position of one prompt."""
+    """Bytes that the language model keeps of one picture, among its words or beside them."""
 
 
 def cost(
@@ -99,7 +99,7 @@ def cost(
         "best_batch": best["batch"],
         "peak_bytes": best["peak_bytes"],
         "tokens_per_picture": vlm.picture_tokens,
-        "kept_bytes_per_picture": passes[0].kept * vlm.picture_tokens,
+        "kept_bytes_per_picture": passes[0].kept,
         "prompt_positions": int(statistics.median(each.positions for each in passes)),
         "parameters_bytes": size(vlm.model),
     }
@@ -144,7 +144,11 @@ def _pass(
     with laid_out(base, len(asked)):
         token = _read(base, entered, mask, cache)
         marks.append(_now(vlm))
-        kept = sum(part.nbytes for part in _cached(cache)) // mask.numel()
+        read, looked_at = (
+            _bytes(getattr(cache, f"{name}_attention_cache", default))
+            for name, default in (("self", cache), ("cross", None))
+        )
+        kept = read // mask.numel() * vlm.picture_tokens + looked_at // max(1, len(flat))
         beside = {name: tensor for name, tensor in entered.items() if name != "inputs_embeds"}
         for _ in range(new - 1):
             mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
@@ -171,9 +175,10 @@ def _read(
     return products.apply(base.get_output_embeddings(), output.last_hidden_state[:, -1]).argmax(-1)
 
 
-def _cached(cache: Any) -> Iterator[Tensor]:
-    for layer in getattr(cache, "self_attention_cache", cache).layers:
-        yield from (layer.keys, layer.values)
+def _bytes(cache: Any) -> int:
+    """Of the keys and values in it; None of no cache."""
+    layers = cache.layers if cache is not None else ()
+    return sum(each.keys.nbytes + each.values.nbytes for each in layers if each.is_initialized)
 
 
 def _now(vlm: Vlm) -> float:

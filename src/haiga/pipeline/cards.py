@@ -14,7 +14,8 @@ from typing import Any
 from haiga import store
 from haiga.pipeline.costing import seeing
 from haiga.pipeline.run import Run
-from haiga.reporting.cards import DataFacts, attribution, data_card, model_card
+from haiga.reporting.cards import model_card
+from haiga.reporting.data_card import DataFacts, attribution, data_card
 from haiga.reporting.facts import RunFacts
 from haiga.serving.opened import CARDS
 

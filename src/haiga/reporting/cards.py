@@ -1,4 +1,4 @@
-"""A model card and a data card in the form of the Hugging Face hub, from the report's figures.
+"""A model card in the form of the Hugging Face hub, from the report's figures.
 
 The front matter is made by huggingface_hub's classes, `model-index` and all, the text by us. No
 figure is written by hand: a card that is made after another evaluation says what that found.
@@ -6,18 +6,17 @@ figure is written by hand: a card that is made after another evaluation says wha
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
-from huggingface_hub import DatasetCardData, EvalResult, ModelCardData
+from huggingface_hub import EvalResult, ModelCardData
 
 from haiga.errors import RecipeError
 from haiga.reporting import words
 from haiga.reporting.facts import RunFacts
+from haiga.reporting.markdown import front, table
 from haiga.reporting.verdict import plain, verdict
 from haiga.teachers.tasks import instructions
 
@@ -41,89 +40,66 @@ LICENCE: Final = (
     "The licence is that of the base models, and of the pictures and texts that it learned from: "
     "say which before you publish it."
 )
-SIZES: Final = (
-    (10**3, "n<1K"),
-    (10**4, "1K<n<10K"),
-    (10**5, "10K<n<100K"),
-    (10**6, "100K<n<1M"),
+_PINNED: Final = re.compile(
+    r"(?P<type>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})(?: (?P<config>\S+))?:(?P<split>\S+)"
 )
-"""The hub's own names of sizes."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataFacts:
-    """What is in a run's final data."""
-
-    splits: Mapping[str, Mapping[str, int]]
-    """Split -> "pictures", and groups by task."""
-    languages: Mapping[str, int]
-    """Language of the texts -> groups."""
-    attributions: Sequence[Mapping[str, str]] = field(default_factory=tuple)
-    """One row a picture: what its source says of who made it and under which licence."""
-
-    @property
-    def pictures(self) -> int:
-        return sum(found["pictures"] for found in self.splits.values())
+"""How `evaluation.benchmarks.rows` calls a set on the hub."""
+Cells: TypeAlias = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""Condition -> check -> mean, low, high, n."""
 
 
 def model_card(run: RunFacts, stage: str) -> str:
     """The card of one stage's model, as Markdown with front matter."""
-    return "\n".join([_front(_model_data(run, stage)), *_model_text(run, stage), ""])
-
-
-def data_card(run: RunFacts, data: DataFacts) -> str:
-    """The card of a run's final data, as Markdown with front matter."""
-    size = next((name for most, name in SIZES if data.pictures < most), "n>1M")
-    front = DatasetCardData(
-        language=sorted(data.languages),
-        license="other",
-        task_categories=["image-to-text"],
-        size_categories=[size],
-        tags=["haiga"],
-        pretty_name=run.name,
-    )
-    return "\n".join([_front(front), *_data_text(run, data), ""])
-
-
-def attribution(rows: Sequence[Mapping[str, str]]) -> str:
-    """Who made each picture, and its licence, as CSV; every row has the columns of all."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    sheet = io.StringIO()
-    writer = csv.DictWriter(sheet, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return sheet.getvalue()
-
-
-def _front(data: ModelCardData | DatasetCardData) -> str:
-    return f"---\n{data.to_yaml().strip()}\n---\n"
+    return "\n".join([front(_model_data(run, stage)), *_model_text(run, stage), ""])
 
 
 def _model_data(run: RunFacts, stage: str) -> ModelCardData:
-    cells = run.summary.get(stage, {}).get("full", {})
-    results = [
-        EvalResult(
-            task_type=ASKED,
-            dataset_type=run.name,
-            dataset_name=f"held-out pictures of {run.name}",
-            dataset_revision=run.made.get("data fingerprint"),
-            metric_type=check,
-            metric_name=f"{check.replace('_', ' ')}, {words.bounds(cell)}",
-            metric_value=round(cell["mean"], 4),
-        )
-        for check, cell in cells.items()
-    ]
+    own = {
+        "dataset_type": run.name,
+        "dataset_name": f"held-out pictures of {run.name}",
+        "dataset_revision": run.made.get("data fingerprint"),
+    }
+    results = _results_of(own, run.summary.get(stage, {}))
+    for key, found in run.benchmarks.items():
+        results += _results_of(_dataset(key, found), found["scores"].get(stage, {}))
     models = [run.made.get("language model", ""), run.made.get("vision tower", "")]
+    bases = [name for name in models if _on_the_hub(name)]
     return ModelCardData(
         language=run.recipe.get("language"),
         license="other",
         library_name="transformers",
         pipeline_tag=ASKED,
         tags=["haiga", run.made.get("design", "llava")],
-        base_model=[name for name in models if _on_the_hub(name)] or None,
+        base_model=bases or None,
+        # Else the hub takes what has two bases for a merge of them.
+        base_model_relation="finetune" if bases else None,
         model_name=run.name,
         eval_results=results or None,
     )
+
+
+def _results_of(dataset: Mapping[str, Any], by_condition: Cells) -> list[EvalResult]:
+    """The checks of a model with its pictures, as the hub's `model-index` has them."""
+    return [
+        EvalResult(
+            task_type=ASKED,
+            **dataset,
+            metric_type=check,
+            metric_name=f"{check.replace('_', ' ')}, {words.bounds(cell)}",
+            metric_value=round(cell["mean"], 4),
+        )
+        for check, cell in by_condition.get("full", {}).items()
+    ]
+
+
+def _dataset(key: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows of a benchmark: those of a set on the hub by its name, others by their digest."""
+    pinned = _PINNED.fullmatch(found["data"])
+    if pinned is None:
+        named = {"dataset_type": key, "dataset_revision": found["version"]}
+    else:
+        named = {f"dataset_{field}": value for field, value in pinned.groupdict().items()}
+    return {"dataset_name": f"{key}: {found['data']}", **named}
 
 
 def _on_the_hub(name: str) -> bool:
@@ -139,13 +115,14 @@ def _model_text(run: RunFacts, stage: str) -> Iterator[str]:
         f"{_said(run, 'vision tower')} and {_said(run, 'language model')}, joined by the design "
         f"{_said(run, 'design')}; pictures are fitted by '{_said(run, 'pictures fitted by')}'.\n"
     )
-    yield from _table(("stage", "objective", "parameters trained", "steps"), _stages(run))
+    yield from table(("stage", "objective", "parameters trained", "steps"), _stages(run))
     yield "## What was measured\n"
     yield (
         "Held-out pictures, 95 % intervals, failures in every denominator; below the first row "
         "something was taken away.\n"
     )
-    yield from _results(run, stage)
+    yield from _results(run.summary.get(stage, {}))
+    yield from _benchmarks(run, stage)
     yield from _costs(run)
     yield from _use(run, stage)
     yield f"## Limits\n\n{LIMITS}\n\n{LICENCE}"
@@ -182,8 +159,26 @@ def _stages(run: RunFacts) -> Iterator[tuple[str, ...]]:
             yield name, str(section["objective"]["name"]), trained, f"{max(steps, default=0):,}"
 
 
-def _results(run: RunFacts, stage: str) -> Iterator[str]:
-    cells = run.summary.get(stage, {})
+def _benchmarks(run: RunFacts, stage: str) -> Iterator[str]:
+    for key, found in run.benchmarks.items():
+        if stage not in found["scores"]:
+            continue
+        used = "uses" if found["uses_picture"].get(stage) else "is not shown to use"
+        yield f"### {key}\n"
+        yield (
+            f"{found['sentence']} {found['asked']:,} of {found['rows']:,} rows of {found['data']}, "
+            f"answered by {found['by']}; an answer that cannot be read is wrong. The model {used} "
+            "its pictures here.\n"
+        )
+        controls = {
+            name: cells["blind"]
+            for name, cells in found["scores"].items()
+            if "full" not in cells and "blind" in cells
+        }
+        yield from _results({**found["scores"][stage], **controls})
+
+
+def _results(cells: Cells) -> Iterator[str]:
     checks = list(cells.get("full", {}))
     heads = ("", *(check.replace("_", " ") for check in checks))
     rows = (
@@ -193,7 +188,7 @@ def _results(run: RunFacts, stage: str) -> Iterator[str]:
         )
         for name, found in cells.items()
     )
-    yield from _table(heads, rows)
+    yield from table(heads, rows)
 
 
 def _costs(run: RunFacts) -> Iterator[str]:
@@ -208,60 +203,11 @@ def _costs(run: RunFacts) -> Iterator[str]:
         alone = sum(each["median"] for each in run.cost["phases"].values())
         yield (
             f"An answer of {run.cost['new_tokens']} tokens takes {alone * 1000:.0f} ms on "
-            f"{run.cost['machine']}, and a picture {run.cost['tokens_per_picture']} positions."
+            f"{run.cost['machine']}; of a picture, the language model keeps "
+            f"{run.cost['kept_bytes_per_picture'] / 1e3:,.1f} kB."
         )
     yield ""
 
 
-def _data_text(run: RunFacts, data: DataFacts) -> Iterator[str]:
-    source = run.recipe.get("source") or {}
-    yield f"# The data of {run.name}\n"
-    yield f"{data.pictures:,} pictures, from the source '{source.get('name', 'given')}'.\n"
-    yield "## Splits\n"
-    tasks = sorted({task for found in data.splits.values() for task in found} - {"pictures"})
-    rows = (
-        (split, *(f"{found.get(name, 0):,}" for name in ("pictures", *tasks)))
-        for split, found in data.splits.items()
-    )
-    yield from _table(("split", "pictures", *(f"groups: {task}" for task in tasks)), rows)
-    yield "## What was left out, and why\n"
-    yield from _table(
-        ("stage", "in", "kept", "dropped"),
-        (
-            (m.stage, f"{m.counts['in']:,}", f"{m.counts['kept']:,}", _reasons(m.reasons))
-            for m in run.manifests
-        ),
-    )
-    yield "## Who wrote the texts\n"
-    spent = words.spent([row for row in run.ledger if row.get("stage") in words.WRITING])
-    teacher = (run.recipe.get("teach") or {}).get("teacher", {}).get("name", "the source")
-    paid = ", ".join(f"{row['model']} ({row['calls']:,} calls)" for row in spent)
-    yield f"{paid or teacher}. Texts by a model are not a person's: they may be wrong.\n"
-    yield "## Attribution\n"
-    licences: dict[str, int] = {}
-    for row in data.attributions:
-        licence = row.get("licence") or "not said"
-        licences[licence] = licences.get(licence, 0) + 1
-    yield from _table(("licence", "pictures"), ((k, f"{v:,}") for k, v in licences.items()))
-    yield "`attribution.csv` beside this card says of every picture what its source says of it."
-
-
-def _reasons(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in reasons.items()) or "none"
-
-
 def _said(run: RunFacts, label: str) -> str:
     return str(run.made.get(label, "not said"))
-
-
-def _table(heads: Sequence[str], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    """A table of Markdown; what is in a cell can be nothing but text."""
-    yield _line(heads)
-    yield "|" + "---|" * len(heads)
-    yield from map(_line, rows)
-    yield ""
-
-
-def _line(cells: Sequence[str]) -> str:
-    plain = (" ".join(cell.replace("|", "\\|").replace("<", "&lt;").split()) for cell in cells)
-    return f"| {' | '.join(plain)} |"

@@ -139,9 +139,10 @@ def _grounding(facts: RunFacts, stage: str, check: str) -> Iterator[Said]:
         yield Said(" No control was run, so this figure cannot be read as use of the picture.")
         return
     of, condition = max(controls, key=lambda cell: controls[cell])
-    yield Said(" The best of ")
-    yield Said(f"{len(controls)} controls", f"score/{stage}")
-    yield Said(" that take the picture or the training away reaches ")
+    many = len(controls) > 1
+    yield Said(" The best of " if many else " The ")
+    yield Said(f"{len(controls)} controls" if many else "only control", f"score/{stage}")
+    yield Said(f" that take{'' if many else 's'} the picture or the training away reaches ")
     yield Said(percent(controls[of, condition]), cell_id(of, condition, check))
     name = (condition if of == stage else of).replace("_", " ")
     if used:

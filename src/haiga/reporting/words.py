@@ -27,8 +27,9 @@ def percent(share: float) -> str:
 
 
 def interval(cell: Mapping[str, float]) -> str:
-    """The bounds of a share, in per cent."""
-    return f"{100 * cell['low']:.0f} to {100 * cell['high']:.0f}"
+    """The bounds of a share, in per cent; with a decimal where they lie within two points."""
+    places = 1 if 0 < cell["high"] - cell["low"] < 0.02 else 0
+    return f"{100 * cell['low']:.{places}f} to {100 * cell['high']:.{places}f}"
 
 
 def bounds(cell: Mapping[str, float]) -> str:

@@ -99,6 +99,8 @@ class Benchmark:
     """Whose scorer that is."""
     sentence: str
     totals: Mapping[str, Total] = field(default_factory=dict)
+    prior: Callable[[Sequence[Item]], Sequence[str]] | None = None
+    """What the words of the questions teach by themselves, an answer to each; None: nothing."""
     with_words: Callable[[Benchmark, Mapping[str, Sequence[str]]], Benchmark] | None = None
     """The same with the words of a bench, where its scores depend on them."""
     gate: Callable[[Mapping[str, Any]], list[str]] | None = None

@@ -11,6 +11,7 @@ where it is no, so that it can help neither precision nor recall.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,7 @@ PUBLISHED: Final = 3000
 F1: Final = 0.85
 SURE: Final = 0.99
 YES: Final = (0.4, 0.6)
+FOLDS: Final = 5
 
 
 def pope(
@@ -159,6 +161,26 @@ def macro_f1(items: Sequence[Item], answers: Sequence[str], seed: int) -> Score 
     return bootstrap_counts(table, _macro, clusters(items), bounds=(0, 1), seed=seed)
 
 
+def prior(items: Sequence[Item]) -> list[str]:
+    """The answers of one who knows which things are usual, and looks at no picture.
+
+    Pictures lie in five folds. A question is answered as the same one mostly is about pictures of
+    the other folds, in its own split; with yes where that is balanced or it was never asked.
+    """
+    groups = clusters(items)
+    names = list(dict.fromkeys(groups))
+    places = np.random.default_rng(FOLDS).permutation(len(names)) % FOLDS
+    fold = dict(zip(names, places.tolist(), strict=True))
+    questions = [(*categories(item), *(turn.text for turn in item.prompt)) for item in items]
+    balance: dict[tuple[str, ...], Counter[int]] = defaultdict(Counter)
+    for item, group, question in zip(items, groups, questions, strict=True):
+        balance[question][fold[group]] += 1 if item.reference == "yes" else -1
+    return [
+        "yes" if balance[question].total() >= balance[question][fold[group]] else "no"
+        for group, question in zip(groups, questions, strict=True)
+    ]
+
+
 def official(items: Sequence[Item], answers: Sequence[str]) -> dict[str, float]:
     """As `evaluate.py` has it: the first sentence is a no if a word of it is no, No or not."""
     negative = [
@@ -236,5 +258,6 @@ POPE: Final = Benchmark(
     rules="evaluate.py of AoiDragon/POPE: what holds no 'no' is a yes",
     sentence="Is there a … in the image? Half of the things are there, half are not.",
     totals={"macro_f1": macro_f1, "mcc": mcc},
+    prior=prior,
     gate=gate,
 )

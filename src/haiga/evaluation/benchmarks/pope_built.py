@@ -30,7 +30,7 @@ from haiga.evaluation.benchmarks.base import (
 from haiga.evaluation.benchmarks.pope import CHECKS, POPE, SPLITS, macro_f1, mcc, official
 from haiga.evaluation.benchmarks.rows import where
 from haiga.evaluation.conditions import Item, item_from
-from haiga.evaluation.hallucination import objects as objects_of
+from haiga.evaluation.hallucination import annotated
 from haiga.records import Picture
 from haiga.sources.conversations import RowFault
 from haiga.text.article import with_article
@@ -97,7 +97,7 @@ def _annotated(given: Given, found: Any, aside: dict[str, str]) -> Iterator[Anno
     if found is None:
         seen: set[str] = set()
         for group in given.held_out:
-            known = tuple(sorted(objects_of(item_from(group))))
+            known = annotated(item_from(group))
             if len(group.pictures) == 1 and known and group.pictures[0].id not in seen:
                 seen.add(group.pictures[0].id)
                 yield Annotated(group.pictures[0].id, group.pictures[0], known)
@@ -179,5 +179,6 @@ POPE_BUILT: Final = Benchmark(
     sentence="Is there a … in the image? Built from annotations: half of the things are there, "
     "half are not.",
     totals={"macro_f1": macro_f1, "mcc": mcc},
+    prior=POPE.prior,
     gate=POPE.gate,
 )
