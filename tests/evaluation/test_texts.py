@@ -1,8 +1,10 @@
 """Diversity, copies, words alone, and strange pictures."""
 
 import io
+import math
 
 import pytest
+import torch
 from PIL import Image
 
 from haiga.evaluation import diversity, strange, text_ability
@@ -111,6 +113,19 @@ def test_words_alone_before_and_after(tmp_path):
     assert found["other"]["bits_per_byte_change"]["difference"] != 0
     assert found["base"]["followed"]["n"] == 12
     assert "followed_change" not in found["base"]
+
+
+def test_every_token_of_a_text_costs_bits_and_the_first_follows_the_opening_one(tmp_path):
+    vlm = assemble(tiny_tower(tmp_path / "t"), tiny_language_model(tmp_path / "lm"))
+    tokenizer = vlm.tokenizer
+    ids = tokenizer("a b", add_special_tokens=False)["input_ids"]
+    opening = tokenizer.bos_token_id
+    opening = tokenizer.eos_token_id if opening is None else opening
+    with torch.no_grad():
+        logits = vlm.model(input_ids=torch.tensor([[opening, *ids]])).logits[0].float()
+    logps = logits.log_softmax(-1)[:-1].gather(1, torch.tensor(ids)[:, None])
+    (found,) = text_ability.bits(vlm, ["a b"])
+    assert found == pytest.approx(-float(logps.sum()) / math.log(2), rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -31,6 +31,8 @@ from haiga.statistics.paired import Comparison, difference
 
 LANGUAGES: Final = ("en", "ja")
 LONGEST: Final = 32
+VERSION: Final = "2"
+"""Of how it is measured; what was found in another way is found anew."""
 BASE: Final = "base"
 
 
@@ -105,17 +107,20 @@ def passages(language: str) -> tuple[str, ...]:
 
 @torch.no_grad()
 def bits(vlm: Vlm, texts: Sequence[str]) -> list[float]:
-    """The bits that the model needs for each text, without its first token, which nothing predicts.
+    """The bits that the model needs for each text: no picture, no prompt and no chat.
 
-    No picture, no prompt and no chat: the text alone.
+    The first token follows the one that opens a text, or closes one where none opens, as in
+    lm-evaluation-harness (`loglikelihood_rolling`), so that every byte is paid for.
     """
     found = []
     training = vlm.model.training
     vlm.model.eval()
     try:
+        opening = vlm.tokenizer.bos_token_id
+        first = vlm.tokenizer.eos_token_id if opening is None else opening
         for at, text in enumerate(texts):
-            first, *rest = vlm.tokenizer(text, add_special_tokens=False)["input_ids"]
-            branch = Branch(tuple(rest), (True,) * len(rest))
+            ids = vlm.tokenizer(text, add_special_tokens=False)["input_ids"]
+            branch = Branch(tuple(ids), (True,) * len(ids))
             row = Rendered(str(at), (first,), (branch,), ("chosen",), ())
             batch = collate([row], vlm.tokenizer.pad_token_id).to(vlm.model.device)
             found.append(-float(branches.token_logps(vlm.model, batch).sum()) / math.log(2))

@@ -124,7 +124,7 @@ def _text_ability(run: Run, seeing: list[str]) -> None:
     path = run.folder / "evaluation" / "text_ability.json"
     names = {text_ability.BASE: run.base, **{name: run.stage(name) for name in seeing}}
     weights = {name: store.require_manifest(place).fingerprint for name, place in names.items()}
-    key = store.fingerprint([weights, text_ability.passages(language)])
+    key = store.fingerprint([text_ability.VERSION, weights, text_ability.passages(language)])
     if (read_json(path) or {}).get("key") == key:
         return
     measured = {name: text_ability.measured(_loaded(run, name), language) for name in names}
