@@ -1,5 +1,6 @@
 """Pairs, labels, references and rewards of a batch of groups, up to gradients of a whole step."""
 
+import inspect
 import math
 from dataclasses import replace
 
@@ -12,9 +13,10 @@ from transformers import AutoModelForCausalLM
 from haiga.batches.groups import GroupBatch, collate, pairs
 from haiga.batches.render import Branch, Rendered
 from haiga.errors import DataError, ModelError, TrainingError
+from haiga.models import branches
 from haiga.objectives import OBJECTIVES
 from haiga.objectives.bind import bind_objective
-from haiga.training.forward import COLUMNS, Forward, columns_for, wanted
+from haiga.training.forward import COLUMNS, Forward, columns_for
 from haiga.training.gradients import accumulate
 from haiga.training.loop import fit
 from haiga.training.settings import Hooks, Settings
@@ -106,7 +108,8 @@ def test_labels_by_hand():
 def test_what_a_batch_does_not_carry_is_said(name):
     made = batch(("chosen", "rejected"))
     match = rf"{'needs references' if name.startswith('ref_') else 'samples'}.* no {name}; .*row-0"
-    others = {each: torch.zeros(2) for each in wanted([name]) - {name}}
+    parameters = set(inspect.signature(COLUMNS[name]).parameters)
+    others = {each: torch.zeros(2) for each in parameters - {"batch"}}
     with pytest.raises(TrainingError, match=match):
         COLUMNS[name](made, **others)
     carried = torch.ones(2)
@@ -137,6 +140,36 @@ def test_rewards_are_read_where_answers_end_and_values_before_each_token(model):
         **columns_for(OBJECTIVES["bradley_terry"].function)(model, made)
     )
     assert loss.count == 3
+
+
+def test_policy_and_critic_learn_from_one_pass(model, monkeypatch):
+    """PPO with its critic: the batch is read once, and the gradient is that of two passes."""
+    model.score = nn.Linear(TEXT_WIDTH, 1, bias=False, dtype=torch.float64)
+    torch.manual_seed(0)
+    nn.init.normal_(model.score.weight)
+    made = batch(("chosen", "rejected"), ("chosen",))
+    tokens = len(made.targets)
+    advantages, values, returns, noise = torch.randn(4, tokens, dtype=torch.float64)
+    with torch.no_grad():
+        old = columns_for(lambda token_logps: None)(model, made)["token_logps"] + 0.1 * noise
+    made = replace(made, advantages=advantages, returns=returns)
+    made = replace(made, old_token_logps=old, old_token_values=values)
+    parts = [{"name": "ppo", "weight": 1.0}, {"name": "value", "weight": 0.5}]
+    both = bind_objective({"name": "mixed", "parts": parts}, "objective").function
+    ppo, value = (OBJECTIVES[name].function for name in ("ppo", "value"))
+    passes, read = [], branches.hidden_states
+    monkeypatch.setattr(
+        branches, "hidden_states", lambda *a, **k: passes.append(1) or read(*a, **k)
+    )
+    gradients = []
+    for weighted in ([(1.0, both)], [(1.0, ppo), (0.5, value)]):
+        model.zero_grad()
+        for weight, function in weighted:
+            (weight * function(**columns_for(function)(model, made)).total).backward()
+        gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
+    assert len(passes) == 1 + 2
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name])
 
 
 @pytest.mark.parametrize("name", ["dpo", "ipo", "kto", "apo_zero"])

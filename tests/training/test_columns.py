@@ -60,11 +60,12 @@ def test_answers_are_sums_of_their_tokens_computed_once(monkeypatch):
 def test_token_logps_hands_the_pictures_to_the_shared_prefix_forward(monkeypatch):
     given = {}
 
-    def fake(model, batch, features, *, pixel_values, temperature):
+    def fake(model, batch, features, *, pixel_values):
         given.update(features=features)
-        return torch.zeros(5)
+        return torch.zeros(1, 4, 2)
 
-    monkeypatch.setattr(forward.branches, "token_logps", fake)
+    monkeypatch.setattr(forward.branches, "hidden_states", fake)
+    monkeypatch.setattr(forward.branches, "logps_of", lambda *a, temperature: torch.zeros(5))
     features = torch.ones(1, 2, 3)
     columns = columns_for(OBJECTIVES["cross_entropy"].function)
     columns(nn.Identity(), replace(answers(), features=features))

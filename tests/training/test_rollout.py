@@ -8,11 +8,12 @@ from PIL import Image
 import tiny
 from haiga.batches.groups import collate
 from haiga.batches.render import render
-from haiga.models import adapters
+from haiga.models import adapters, branches
 from haiga.models.assemble import assemble
 from haiga.models.branches import hidden_states
 from haiga.models.embeddings import tower_features
 from haiga.models.fit import pixels
+from haiga.models.score import add_score_head
 from haiga.objectives import OBJECTIVES
 from haiga.objectives.advantages import Baseline
 from haiga.recipe.bind import bind
@@ -223,6 +224,34 @@ def test_a_sample_that_could_not_be_scored_is_named_and_learns_nothing(vlm, tmp_
     assert any(torch.equal(each, torch.zeros_like(each)) for each in worth)
     of_step(1)
     assert [event["kind"] for event in events] == ["warning", "rollout", "rollout"]
+
+
+def test_prompts_whose_samples_are_rewarded_alike_are_counted(vlm, tmp_path):
+    """Of four prompts the first has three equal samples and the third two, as one has no score."""
+    given = [1, 1, 1, 0, 1, 0, None, 1, 1, None, 0, 1]
+    told = []
+    rolled = policy(
+        vlm, tmp_path, lambda samples: [Scored(each) for each in given], emit=told.append
+    )
+    batches(rolled)(0)
+    assert told[-1]["alike"] == 0.5
+
+
+def test_policy_and_critic_are_read_in_one_pass_and_the_reference_in_another(
+    vlm, tmp_path, monkeypatch
+):
+    add_score_head(vlm.model)
+    passes, read = [], branches.hidden_states
+    monkeypatch.setattr(
+        branches, "hidden_states", lambda *a, **k: passes.append(1) or read(*a, **k)
+    )
+    needs = ("advantages", "old_token_logps", "old_token_values", "returns")
+    options = {"advantage": {"name": "gae"}, "kl": 0.1, "epochs": 2}
+    made = batches(policy(vlm, tmp_path, needs=needs, **options))(0)
+    assert len(passes) == 2 * len(made)
+    for batch in made:
+        assert not batch.old_token_values.any()  # a new head says 0 of everything
+        torch.testing.assert_close(batch.old_token_logps, batch.ref_token_logps)
 
 
 def test_a_moving_baseline_goes_on_from_the_rollout_before(vlm, tmp_path):

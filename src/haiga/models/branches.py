@@ -71,6 +71,18 @@ def token_logps(
     where the model cannot take the branch mask (`why_unshared` says so beforehand).
     """
     hidden = hidden_states(model, batch, features, pixel_values=pixel_values)
+    return logps_of(model, batch, hidden, chunk=chunk, temperature=temperature)
+
+
+def logps_of(
+    model: Any,
+    batch: Branches,
+    hidden: Float[Tensor, "B L H"],
+    *,
+    chunk: int = 256,
+    temperature: float = 1.0,
+) -> Float[Tensor, " N"]:
+    """`token_logps` of hidden states that are known."""
     wanted = hidden.reshape(-1, hidden.shape[-1]).index_select(0, batch.sources)
     head = base_of(model).get_output_embeddings()
     return target_logps(head, wanted, batch.targets, chunk, temperature)

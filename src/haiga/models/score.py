@@ -66,7 +66,14 @@ def scores(
     Raises:
         ModelError: the model has no head, or cannot share its prompts.
     """
-    head = score_head(model)
     hidden = branches.hidden_states(model, batch, features, pixel_values=pixel_values)
+    return scores_of(model, hidden, places)
+
+
+def scores_of(
+    model: Any, hidden: Float[Tensor, "B L H"], places: Int[Tensor, " M"]
+) -> Float[Tensor, " M"]:
+    """`scores` of hidden states that are known."""
+    head = score_head(model)
     at = hidden.reshape(-1, hidden.shape[-1]).index_select(0, places)
     return head(at.to(head.weight.dtype)).squeeze(-1)

@@ -137,7 +137,8 @@ def bco(
 
         -log sigmoid(r(chosen)) - log sigmoid(-r(rejected))
 
-    The quality term of mixed preference optimisation (Wang et al. 2024).
+    The quality term of mixed preference optimisation (Wang et al. 2024), whose shift is a moving
+    mean of rewards; TRL leaves it out, too.
     """
     chosen = beta * (chosen_logps - ref_chosen_logps)
     rejected = beta * (rejected_logps - ref_rejected_logps)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from haiga.batches import groups
 from haiga.errors import DataError, TrainingError
-from haiga.models.score import scores
+from haiga.models.score import scores_of
 
 LABELS = {"chosen": 1, "rejected": -1, "mismatched": 0}
 
@@ -71,14 +71,14 @@ def answer_labels(batch: Any) -> Int[Tensor, " A"]:
     return torch.tensor([LABELS[kind] for kind in batch.kinds], device=batch.group_of.device)
 
 
-def answer_rewards(model: Any, batch: Any) -> Float[Tensor, " A"]:
+def answer_rewards(model: Any, batch: Any, hidden: Float[Tensor, "B L H"]) -> Float[Tensor, " A"]:
     """What the reward head says at each answer's last learned token."""
-    return scores(model, batch, batch.ends, batch.features, pixel_values=batch.pixel_values)
+    return scores_of(model, hidden, batch.ends)
 
 
-def token_values(model: Any, batch: Any) -> Float[Tensor, " N"]:
+def token_values(model: Any, batch: Any, hidden: Float[Tensor, "B L H"]) -> Float[Tensor, " N"]:
     """What the critic's head expects before each learned token, where the token is predicted."""
-    return scores(model, batch, batch.sources, batch.features, pixel_values=batch.pixel_values)
+    return scores_of(model, hidden, batch.sources)
 
 
 def answer_of(batch: Any) -> Int[Tensor, " N"]:

@@ -27,15 +27,16 @@ GIVENS = ("model", "batch")
 Batch = TypeVar("Batch")
 
 
-def token_logps(model: nn.Module, batch: Any) -> Float[Tensor, " N"]:
-    """Log-probability of each answer token, by the shared-prefix forward."""
-    return branches.token_logps(
-        model,
-        batch,
-        batch.features,
-        pixel_values=batch.pixel_values,
-        temperature=batch.temperature,
-    )
+def hidden(model: nn.Module, batch: Any) -> Float[Tensor, "B L H"]:
+    """Last hidden states, by the shared-prefix forward: words and scores are read from them."""
+    return branches.hidden_states(model, batch, batch.features, pixel_values=batch.pixel_values)
+
+
+def token_logps(
+    model: nn.Module, batch: Any, hidden: Float[Tensor, "B L H"]
+) -> Float[Tensor, " N"]:
+    """Log-probability of each answer token."""
+    return branches.logps_of(model, batch, hidden, temperature=batch.temperature)
 
 
 def answer_logps(batch: Any, token_logps: Float[Tensor, " N"]) -> Float[Tensor, " A"]:
@@ -94,6 +95,7 @@ def caption_ids(batch: Any) -> Int[Tensor, " B"]:
 
 
 COLUMNS: dict[str, Callable[..., Tensor]] = {
+    "hidden": hidden,
     "token_logps": token_logps,
     "answer_logps": answer_logps,
     "answer_lengths": answer_lengths,

@@ -87,12 +87,12 @@ def fit(
     first, history = _resume(run)
     frozen = guards.digests(model, trained=False)
     guards.ranks_begin_alike(gather_object([guards.digests(model, trained=True)]))
-    _started(run, first, batches(min(first, settings.steps - 1)))
+    if first < settings.steps:  # else a policy would write once more, and over what it learned from
+        _started(run, first, batches(first))
     history = history if first else _watched(run, 0, history)
     done, began = first, time.perf_counter()
     while done < settings.steps and not watch.reasons_to_stop(history.looks, settings.watch_stops):
-        step, done = done, done + 1
-        start = time.perf_counter()
+        step, done, start = done, done + 1, time.perf_counter()
         micro = batches(step)
         if step == 0 and hooks.first and micro:
             hooks.first(model, to_device(micro[0], run.accelerator.device))

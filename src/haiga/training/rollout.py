@@ -201,26 +201,24 @@ def _noted(policy: Policy, rows: Sequence[Rendered]) -> dict[str, list[float]]:
     critic = "old_token_values" in policy.needs or policy.settings.advantage["name"] == "gae"
     batch = policy.read(rows)
     model, training = policy.vlm.model, policy.vlm.model.training
-    noted: dict[str, list[float]] = {}
+    # Samples that are learned from once need no note: the step itself says what they were.
+    again = "old_token_logps" in policy.needs and policy.updates > 1
+    own = ["token_logps"] * (compared or again) + ["token_values"] * critic
     model.eval()
     try:
-        # Samples that are learned from once need no note: the step itself says what they were.
-        if compared or ("old_token_logps" in policy.needs and policy.updates > 1):
-            noted["old_token_logps"] = _column(policy, batch, "token_logps")
-        if critic:
-            noted["old_token_values"] = _column(policy, batch, "token_values")
+        noted = {f"old_{name}": each for name, each in _columns(policy, batch, own).items()}
         if compared:
             with as_it_started(model, policy.start):
-                noted["ref_token_logps"] = _column(policy, batch, "token_logps")
+                noted["ref_token_logps"] = _columns(policy, batch, ["token_logps"])["token_logps"]
     finally:
         model.train(training)
     return noted
 
 
-def _column(policy: Policy, batch: GroupBatch, name: str) -> list[float]:
+def _columns(policy: Policy, batch: GroupBatch, names: list[str]) -> dict[str, list[float]]:
     # Every forward by the same module and dtype as in training: a fresh ratio is then exactly 1.
-    forward = Forward(policy.vlm.model, columns_named([name]), policy.dtype)
-    return [float(value) for value in forward(batch)[name].tolist()]
+    forward = Forward(policy.vlm.model, columns_named(names), policy.dtype)
+    return {name: column.tolist() for name, column in forward(batch).items()} if names else {}
 
 
 def _seen(
@@ -249,6 +247,13 @@ def _seen(
     )
 
 
+def _alike(written: Sequence[Written], rewarded: Rewarded) -> float:
+    """The share of prompts whose samples are all rewarded alike, and teach nothing by comparison."""
+    totals = iter(rewarded.totals)
+    values = [{next(totals).value for _ in each.row.answers} for each in written]
+    return sum(len(own - {None}) < 2 for own in values) / len(values)
+
+
 def _tell(
     policy: Policy, number: int, written: Sequence[Written], rewarded: Rewarded, seconds: float
 ) -> None:
@@ -259,6 +264,8 @@ def _tell(
         "length": sum(len(branch.ids) for branch in branches) / len(branches),
         "ended": sum(branch.ids[-1] in ends for branch in branches) / len(branches),
     }
+    if policy.settings.samples > 1:
+        told["alike"] = _alike(written, rewarded)
     if written and {"old_token_logps", "ref_token_logps"} <= set(written[0].columns):
         apart = [
             sum(a) - sum(b)
