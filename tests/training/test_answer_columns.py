@@ -169,7 +169,8 @@ def test_policy_and_critic_learn_from_one_pass(model, monkeypatch):
         gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
     assert len(passes) == 1 + 2
     for name, gradient in gradients[0].items():
-        torch.testing.assert_close(gradient, gradients[1][name])
+        # Log-probs are taken in float32.
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["dpo", "ipo", "kto", "apo_zero"])
