@@ -72,12 +72,6 @@ def test_a_stage_that_has_what_it_needs_is_in_order(objective, changed):
         ("reinforce", {"rollout": REWARDED | {"epochs": 2}}, "rollout.epochs", "take rloo"),
         ("reinforce", {"rollout": REWARDED | {"minibatches": 2}}, "rollout.minibatches", "first"),
         ("grpo", {"part": "language", "rollout": REWARDED}, "part", "rolls out"),
-        (
-            "grpo",
-            {"adapter": {"r": 2, "alpha": 4, "dropout": 0.1}, "rollout": REWARDED},
-            "adapter.dropout",
-            "another policy",
-        ),
         ("bradley_terry", {"rejected": "bare", "watch": {"every": 9}}, "watch", "leave it out"),
     ],
 )

@@ -94,11 +94,6 @@ def _rollout_faults(path: str, what: str, stage: Stage, used: frozenset[str]) ->
                 f"{path}.rollout.minibatches: {stage.rollout.minibatches} steps cannot share the "
                 f"{stage.batch} prompts of a batch; take {stage.batch} or fewer"
             )
-        if stage.adapter is not None and stage.adapter.dropout:
-            yield (
-                f"{path}.adapter.dropout: samples are drawn without dropout, and learned from with "
-                "it they would be another policy's; leave it out"
-            )
         yield from _stale_faults(f"{path}.rollout", what, stage.rollout, used)
         yield from _reward_faults(path, stage.rollout, used)
 
