@@ -248,7 +248,7 @@ def _seen(
 
 
 def _alike(written: Sequence[Written], rewarded: Rewarded) -> float:
-    """The share of prompts whose samples are all rewarded alike, and teach nothing by comparison."""
+    """The share of prompts whose samples are all rewarded alike: compared, they teach nothing."""
     totals = iter(rewarded.totals)
     values = [{next(totals).value for _ in each.row.answers} for each in written]
     return sum(len(own - {None}) < 2 for own in values) / len(values)
