@@ -126,6 +126,11 @@ def test_a_text_with_a_pictures_name(tmp_path):
         open_picture(path)
 
 
+def test_a_header_that_is_cut_is_damage_and_no_other_format():
+    with pytest.raises(PictureError, match=r"is damaged: it begins as \.jpg files do, and its hea"):
+        open_picture(_file(Image.new("RGB", (64, 64)), "JPEG")[:30])
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
 def test_truncated_files(kind):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)

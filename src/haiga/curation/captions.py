@@ -20,7 +20,8 @@ Rule: TypeAlias = Callable[..., str | None]
 
 _Meta: TypeAlias = Mapping[str, Any]
 
-_UNSPACED = {"ja", "zh", "th", "lo", "km", "my", "bo"}
+UNSPACED = frozenset({"ja", "zh", "th", "lo", "km", "my", "bo"})
+"""Languages that are written without spaces, of which characters are counted."""
 _THREE_LETTERS = {
     "eng": "en", "jpn": "ja", "zho": "zh", "chi": "zh", "kor": "ko", "fra": "fr", "fre": "fr",
     "deu": "de", "ger": "de", "spa": "es", "ita": "it", "por": "pt", "nld": "nl", "rus": "ru",
@@ -40,7 +41,7 @@ _VERDICTS = {
 
 def words(text: str, language: str, *, minimum: int = 5, maximum: int = 200) -> str | None:
     """Between `minimum` and `maximum` words; characters where a language writes no spaces."""
-    spaced = language not in _UNSPACED
+    spaced = language not in UNSPACED
     count = len(text.split()) if spaced else sum(not c.isspace() for c in text)
     if minimum <= count <= maximum:
         return None

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from haiga.curation.captions import UNSPACED
 from haiga.text.language import identify
 from haiga.text.terms import terms
 
@@ -25,7 +26,6 @@ SHOWN: Final = 20
 """Concepts of the head, and of the tail."""
 IDENTIFIED: Final = 20_000
 """Texts whose language is guessed; more would take minutes and change no share."""
-UNSPACED: Final = frozenset({"ja", "zh", "th"})
 
 
 @dataclass

@@ -145,6 +145,11 @@ def _header(data: bytes, called: str) -> Image.Image:
             "make it smaller."
         ) from error
     except Exception as error:  # as above
+        if kind := suffix_of(data):
+            raise PictureError(
+                f"{called} is damaged: it begins as {kind} files do, and its header cannot be "
+                "read. Replace the file or leave it out."
+            ) from error
         raise PictureError(
             f"{called} is not a picture that can be read: it begins with {data[:12]!r}. "
             f"The formats read are {', '.join(FORMATS)}."
