@@ -23,7 +23,8 @@ def states(answer: str, gold: str) -> bool:
     """Whether an answer is `gold` and nothing else, or states it ("the answer is …", "… = …").
 
     Case, full and half width, articles, number words, and a full stop make no difference; numbers
-    are equal to two decimals, and may carry a unit or a sign of money behind or before them.
+    are equal to two decimals, those below a tenth to two figures, and may carry a unit or a sign of
+    money behind or before them.
     """
     wanted = _plain(gold)
     stated = _STATED.fullmatch(answer.strip())
@@ -44,9 +45,11 @@ def _plain(text: str) -> str:
 
 def _number(text: str) -> float | None:
     try:
-        return round(float(text.replace(",", "")), 2)
+        value = float(text.replace(",", ""))
     except ValueError:
         return None
+    # Two decimals would make all that is small equal to nothing.
+    return round(value, 2) if abs(value) >= 0.1 else float(f"{value:.2g}")
 
 
 def _one_number(text: str) -> float | None:
