@@ -21,9 +21,9 @@ from haiga.records import Answer, Group, assistant
 from haiga.rewards import Sample
 from haiga.training import cadence
 from haiga.training.forward import Forward, columns_named
-from haiga.training.look import looking, measured, watched
+from haiga.training.look import looked_at, looking, measured, watched
 from haiga.training.parts import Material, vlm
-from haiga.training.run import settings_of, train_stage
+from haiga.training.run import planned, settings_of, train_stage
 from haiga.world.base import WEIGHTS
 from haiga.world.poets import POETS, tags
 from haiga.world.scenes import scene
@@ -80,7 +80,7 @@ def material(base, folder, chosen, emit=lambda event: None, held=8):
 def first_look(base, folder, chosen):
     told = replace(material(base, folder, chosen), needs=frozenset())
     job = vlm(told)
-    return job, looking(job, told)(job.model, 0)
+    return job, looking(job, told, looked_at(job.validation, 32))(job.model, 0)
 
 
 def test_a_look_counts_what_the_model_writes(base, tmp_path):
@@ -115,7 +115,7 @@ def test_a_look_leaves_no_trace(base, tmp_path):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    look = looking(job, told)
+    look = looking(job, told, looked_at(job.validation, 32))
     assert look(job.model, 3) == look(job.model, 3)
     assert torch.equal(torch.rand(1), expected)
     assert job.model.training
@@ -124,7 +124,7 @@ def test_a_look_leaves_no_trace(base, tmp_path):
 def test_the_distance_from_the_start_is_seen(base, tmp_path):
     told = material(base, tmp_path, stage())
     job = vlm(told)
-    look = looking(job, told)
+    look = looking(job, told, looked_at(job.validation, 32))
     for name, weight in job.model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight.data, std=0.02)
@@ -229,6 +229,22 @@ def test_how_often(changed, every):
     assert settings.keep == "last"
 
 
+@pytest.mark.parametrize(
+    ("changed", "pictures"),
+    [
+        ({"steps": 340, "watch": None}, 32),  # 17 steps for three looks of 5.7
+        ({"steps": 339, "watch": None}, 16),
+        ({"steps": 20, "watch": None}, 16),  # there are no fewer
+        ({"steps": 20, "watch": {"pictures": 5}}, 5),
+        ({"steps": 20, "watch": {"every": 5}}, 32),  # who says when has said what it may cost
+        ({"steps": 20, "watch": False}, 0),
+    ],
+)
+def test_at_how_much(changed, pictures):
+    rows, _ = planned(stage("dpo", **changed), ROWS, ROWS)
+    assert len(rows) == pictures
+
+
 def test_a_policys_step_writes_its_samples():
     rewarded = {"rewards": ({"name": "form"},), "samples": 4}
     # 8 prompts: learned from 3 * (20 + 40), written 20 + 9 * 40: 560 each.
@@ -256,7 +272,7 @@ def test_all_looks_take_a_twentieth_unless_there_are_but_two_after_the_start(ste
 def test_a_stage_that_nobody_watches_says_so(base, tmp_path, changed, held, why):
     seen = []
     told = material(base, tmp_path, stage(**changed), seen.append, held)
-    assert looking(vlm(told), told) is None
+    assert looking(vlm(told), told, []) is None
     assert seen[-1]["text"] == f"Nobody watches what this stage writes: {why}."
 
 

@@ -153,8 +153,9 @@ class Watch(Section):
     every: Count | None = None
     """Steps from look to look; None: so many that all looks take a twentieth of the stage's time as
     `training.cadence` counts it, but two after the start, and at most twelve."""
-    pictures: Count = 32
-    """Held-out prompts that are answered."""
+    pictures: Count | None = None
+    """Held-out prompts that are answered; None: 32, or 16 where `every` is left out as well and
+    three looks at 32 would take more than a twentieth of the stage's time."""
     stop: bool = True
     """Whether a rule that keeps speaking ends the stage; else it only warns."""
     keep: Literal["last", "best"] = "last"

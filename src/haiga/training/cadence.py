@@ -1,4 +1,4 @@
-"""How often a stage is looked at, so that looking takes a twentieth of its time, or little more.
+"""At how much and how often a stage is looked at, so that looking takes a twentieth of its time.
 
 What a look and a step cost is counted in tokens: one that is read is 1, one that is learned from 3
 (forward, and twice that back), and one that is written alone `WRITING`. The count is a function of
@@ -13,9 +13,12 @@ from statistics import fmean
 from typing import Final
 
 from haiga.batches.render import Rendered
-from haiga.recipe.schema import Stage
-from haiga.training.look import COMPARED
+from haiga.recipe.schema import Stage, Watch
+from haiga.training.look import COMPARED, looked_at
 
+PICTURES: Final = (32, 16)
+"""Held-out prompts that are answered: so many, or half where `FEWEST` looks at all cost too much.
+The rules mind how few there are (`watch.halved`)."""
 SHARE: Final = 1 / 20
 """Of the time of the steps, for all looks together."""
 MOST: Final = 12
@@ -29,14 +32,33 @@ model on a CPU. At 6, looks took 5.2 to 5.7 % of 240 steps of pairs: docs/experi
 LEARNING: Final = 3
 
 
+def planned(
+    stage: Stage, watch: Watch, held: Sequence[Rendered], train: Sequence[Rendered], steps: int
+) -> tuple[list[Rendered], int]:
+    """The rows that a stage of so many steps is looked at by, and the steps from look to look."""
+    sizes = (watch.pictures,) if watch.pictures else PICTURES
+    if watch.every is not None:
+        return looked_at(held, sizes[0]), watch.every
+    for size in sizes:
+        rows = looked_at(held, size)
+        price = cost(stage, rows, train)
+        if _affordable(steps, price) >= FEWEST:
+            break
+    return rows, apart(steps, price)
+
+
 def apart(steps: int, cost: float) -> int:
     """Steps from look to look, where one costs as much as `cost` steps.
 
     With a look before the first step and one after the last, looks take at most `SHARE` of the
     time of the steps; where that leaves fewer than `FEWEST` after the start, these are taken.
     """
-    affordable = math.floor(SHARE * steps / cost) - 1
-    return math.ceil(steps / min(MOST, max(FEWEST, affordable)))
+    return math.ceil(steps / min(MOST, max(FEWEST, _affordable(steps, cost))))
+
+
+def _affordable(steps: int, cost: float) -> int:
+    """Looks after the start."""
+    return math.floor(SHARE * steps / cost) - 1
 
 
 def cost(stage: Stage, looked_at: Sequence[Rendered], train: Sequence[Rendered]) -> float:

@@ -82,13 +82,15 @@ def writes(stage: Stage) -> bool:
     return "token_logps" in wanted(needs(objective.function))
 
 
-def looking(job: Job, material: Material) -> Callable[[nn.Module, int], Look] | None:
-    """The look that a stage takes at itself, or None where it is not watched.
+def looking(
+    job: Job, material: Material, rows: Sequence[Rendered]
+) -> Callable[[nn.Module, int], Look] | None:
+    """The look that a stage takes at itself, by these held-out rows; None where nobody watches.
 
     Call it before the first step: what learns beside an adapter is copied as it starts.
     """
     section = watched(material.stage)
-    if section is None or job.vlm is None or not job.validation:
+    if section is None or job.vlm is None or not rows:
         if section is not None or material.stage.watch is False:
             why = "nothing is held out for validation" if section else "watch = false"
             text = f"Nobody watches what this stage writes: {why}."
@@ -96,12 +98,12 @@ def looking(job: Job, material: Material) -> Callable[[nn.Module, int], Look] | 
         return None
     sight = Sight(
         vlm=job.vlm,
-        rows=looked_at(job.validation, section),
+        rows=rows,
         groups={group.id: group for group in material.validation},
         collate=lambda rows: job.collate(rows, -1),
         start=starting_copy(job.model) if isinstance(job.model, PeftModel) else None,
         dtype=DTYPES[material.stage.dtype],
-        together=max(section.pictures, material.stage.micro_batch or material.stage.batch),
+        together=max(len(rows), material.stage.micro_batch or material.stage.batch),
     )
     return lambda model, step: look(sight, step)
 
@@ -196,10 +198,10 @@ def _apart(sight: Sight, rows: Sequence[Rendered], told: Said, step: int) -> lis
     return [now - then for now, then in zip(told.own[some], before, strict=True)]
 
 
-def looked_at(rows: Sequence[Rendered], section: Watch) -> list[Rendered]:
-    """As many rows as are looked at, evenly from all over the held-out ones, each with its first
-    answer of either kind."""
-    count = min(section.pictures, len(rows))
+def looked_at(rows: Sequence[Rendered], most: int) -> list[Rendered]:
+    """So many rows, evenly from all over the held-out ones, each with its first answer of either
+    kind."""
+    count = min(most, len(rows))
     return [_first_of_each(rows[at * len(rows) // count]) for at in range(count)]
 
 

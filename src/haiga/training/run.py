@@ -26,12 +26,12 @@ from haiga.models.trainable import parameter_groups, rule_counts
 from haiga.objectives import needs
 from haiga.objectives.bind import bind_objective
 from haiga.recipe.bind import bind
-from haiga.recipe.schema import Rollout, Stage, Watch
+from haiga.recipe.schema import Rollout, Stage
 from haiga.rewards.combine import parts
 from haiga.training import cadence, machine, rollout
 from haiga.training.advantage import ADVANTAGES
 from haiga.training.forward import wanted
-from haiga.training.look import looked_at, looking, watched
+from haiga.training.look import looking, watched
 from haiga.training.loop import fit
 from haiga.training.order import batch_indices, share, split, steps_per_epoch
 from haiga.training.parts import PARTS, Job, Material
@@ -60,7 +60,8 @@ def train_stage(name: str, material: Material, folder: Path) -> str | None:
     job = replace(job, dropped={**unpaired, **job.dropped})
     parameters = parameter_groups(job.model, stage.trainable)
     _rows(name, material, job)
-    watch = looking(job, material)
+    seen, _ = planned(stage, job.train, job.validation)
+    watch = looking(job, material, seen)
     if "ref_answer_logps" in material.needs:
         job = _with_references(job, material)
     batches: Callable[[int], Sequence[Any]]
@@ -181,9 +182,8 @@ def _policy(name: str, job: Job, material: Material, how: Rollout, folder: Path)
 
 def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: int) -> Settings:
     """The loop's settings for a stage that learns from `train` and may be looked at on `held`."""
-    updates = 1 if stage.rollout is None else stage.rollout.epochs * stage.rollout.minibatches
-    passes = math.ceil((stage.epochs or 1) * steps_per_epoch(len(train), stage.batch))
-    steps = stage.steps or passes * updates
+    steps = _steps(stage, train)
+    section, (_, every) = watched(stage), planned(stage, train, held)
     return Settings(
         steps=steps,
         seed=seed,
@@ -198,21 +198,24 @@ def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: i
         validate_every=stage.validate_every or math.ceil(steps / 8),
         sample_every=stage.sample_every or math.ceil(steps / 4),
         checkpoint_every=stage.save_every or math.ceil(steps / 8),
-        **_looks(watched(stage), stage, train, held, steps),
+        **({"watch_stops": section.stop, "keep": section.keep} if section and held else {}),
+        watch_every=every,
     )
 
 
-def _looks(
-    section: Watch | None, stage: Stage, train: Sequence[Any], held: Sequence[Any], steps: int
-) -> dict[str, Any]:
-    """The settings by which a stage is watched."""
+def _steps(stage: Stage, train: Sequence[Any]) -> int:
+    updates = 1 if stage.rollout is None else stage.rollout.epochs * stage.rollout.minibatches
+    passes = math.ceil((stage.epochs or 1) * steps_per_epoch(len(train), stage.batch))
+    return stage.steps or passes * updates
+
+
+def planned(stage: Stage, train: Sequence[Any], held: Sequence[Any]) -> tuple[Sequence[Any], int]:
+    """The held-out rows that a stage is looked at by, and the steps from look to look: none and 0
+    where nobody watches."""
+    section = watched(stage)
     if section is None or not held:
-        return {}
-    every = section.every
-    if every is None:
-        cost = cadence.cost(stage, looked_at(held, section), train)
-        every = cadence.apart(steps, cost)
-    return {"watch_every": every, "watch_stops": section.stop, "keep": section.keep}
+        return [], 0
+    return cadence.planned(stage, section, held, train, _steps(stage, train))
 
 
 def _batches(job: Job, stage: Stage, seed: int, step: int) -> list[Any]:
