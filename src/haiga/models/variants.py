@@ -11,6 +11,7 @@ The last two are bitsandbytes' layers, which a GPU runs fast and a CPU slowly.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -40,6 +41,8 @@ def int8_tower(model: Any) -> None:
     """The tower's linear layers; inputs are cut to eight bits as they come."""
     import bitsandbytes  # for GPUs, and heavy: an extra
 
+    # Before every product it warns that inputs are cast to 16 bits first, as LLM.int8 does.
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     base = base_of(model)
     for parent in list(seeing(base).tower(base).modules()):
         for name, layer in list(parent.named_children()):
