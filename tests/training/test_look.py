@@ -80,7 +80,8 @@ def material(base, folder, chosen, emit=lambda event: None, held=8):
 def first_look(base, folder, chosen):
     told = replace(material(base, folder, chosen), needs=frozenset())
     job = vlm(told)
-    return job, looking(job, told, looked_at(job.validation, 32))(job.model, 0)
+    rows, _ = planned(chosen, job.train, job.validation)
+    return job, looking(job, told, rows)(job.model, 0)
 
 
 def test_a_look_counts_what_the_model_writes(base, tmp_path):
