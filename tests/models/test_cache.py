@@ -48,3 +48,13 @@ def test_a_models_layers_have_room(tiny_vlm) -> None:
     cache = new_cache(tiny_vlm.model, 7)
     assert isinstance(cache, DynamicCache)
     assert [(type(layer), layer.room) for layer in cache.layers] == [(Roomy, 7)] * 2
+
+
+def test_rows_are_taken_out() -> None:
+    layers = [Roomy(9), DynamicLayer()]
+    for layer in layers:
+        layer.update(*(torch.arange(24.0).view(4, 1, 3, 2) for _ in range(2)))
+        layer.batch_select_indices(torch.tensor([0, 2]))
+        layer.update(torch.ones(2, 1, 1, 2), torch.ones(2, 1, 1, 2))
+    assert torch.equal(layers[0].keys, layers[1].keys)
+    assert layers[0].keys[1, 0, :, 0].tolist() == [12, 14, 16, 1]

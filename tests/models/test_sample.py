@@ -4,6 +4,7 @@ from PIL import Image
 
 from haiga.errors import ModelError
 from haiga.models import adapters
+from haiga.models import sample as module
 from haiga.models.embeddings import tower_features
 from haiga.models.fit import pixels
 from haiga.models.generate import generate
@@ -55,6 +56,22 @@ def test_under_an_adapter_too(tiny_vlm, prompts, speaking):
     adapted = speaking(adapters.attach(tiny_vlm, r=2, alpha=4))
     rows = sample(adapted, prompts, number=1, max_new_tokens=6, temperature=0.0)
     assert _texts(adapted, rows) == generate(adapted, ASKED, SHOWN, max_new_tokens=6)
+
+
+def test_who_has_ended_is_left_behind_and_nobody_else_minds(tiny_vlm, prompts, monkeypatch):
+    alone = sample(tiny_vlm, prompts, number=1, max_new_tokens=12, temperature=0.0)
+    # Whatever the first row writes third is an end, which the others write later or never.
+    end = alone[0][2]
+    monkeypatch.setattr(module, "ends_of", lambda vlm: {end, tiny_vlm.tokenizer.eos_token_id})
+    widths, body = [], tiny_vlm.model.model.language_model
+    body.register_forward_pre_hook(
+        lambda _, args, given: widths.append(len(given["inputs_embeds"])), with_kwargs=True
+    )
+    found = sample(tiny_vlm, prompts, number=1, max_new_tokens=12, temperature=0.0)
+    cut = [row[: row.index(end) + 1] if end in row else row for row in alone]
+    assert found == cut
+    assert widths[0] == 3
+    assert min(widths) < 3
 
 
 def test_tokens_come_as_often_as_the_model_says(tiny_vlm, prompts):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from haiga.models import products
@@ -20,7 +20,7 @@ from haiga.models.cache import new_cache
 from haiga.models.embeddings import Branches, base_of, body_of, choose, enter, together
 from haiga.models.head import target_logps
 from haiga.models.laid import laid_out
-from haiga.models.sample import Begun, Choose, choice, require_room, written
+from haiga.models.sample import Begun, Note, choice, require_room, written
 
 CHUNK = 256
 """Targets that meet the vocabulary at once."""
@@ -54,12 +54,13 @@ def said(
     hidden: dict[int, Tensor] = {}
     answers: dict[int, tuple[tuple[int, ...], float]] = {}
     for rows in together(base, batch):
-        logps: list[Tensor] = []
         with laid_out(base, len(rows)):
             begun, states = _read(base, batch, features, rows, max_new_tokens)
-            texts = written(vlm, begun, _noting(choice(vlm, 0.0), logps), max_new_tokens)
+            logps = begun.logits.new_zeros(len(rows), max_new_tokens)
+            note = _likely(logps)
+            texts = written(vlm, begun, choice(vlm, 0.0), max_new_tokens, note=note)
         hidden |= zip(rows, states, strict=True)
-        lines = torch.cat(logps, 1).tolist()
+        lines = logps.tolist()
         answers |= {
             row: (ids, sum(line[: len(ids)]))
             for row, ids, line in zip(rows, texts, lines, strict=True)
@@ -89,12 +90,12 @@ def _read(
     return Begun(cache, beside, prompt, last, logits), hidden
 
 
-def _noting(choose_token: Choose, into: list[Tensor]) -> Choose:
-    """Chooses likewise, and notes how likely the model held what was chosen."""
+def _likely(into: Float[Tensor, "R N"]) -> Note:
+    """Notes how likely the model held what was chosen."""
 
-    def choose_and_note(logits: Tensor) -> Tensor:
-        token = choose_token(logits)
-        into.append(logits.float().log_softmax(-1).gather(1, token))
-        return token
+    def note(
+        at: int, rows: Int[Tensor, " S"], logits: Float[Tensor, "S V"], token: Int[Tensor, "S 1"]
+    ) -> None:
+        into[rows, at] = logits.float().log_softmax(-1).gather(1, token)[:, 0].to(into.dtype)
 
-    return choose_and_note
+    return note

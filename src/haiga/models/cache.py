@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import Cache, DynamicCache, EncoderDecoderCache
 from transformers.cache_utils import DynamicLayer
@@ -26,6 +26,12 @@ def new_cache(base: Any, room: int) -> Cache:
     if getattr(config, "add_cross_attention", False):
         return EncoderDecoderCache(cache, DynamicCache(config=config))
     return cache
+
+
+def may_drop(cache: Any) -> bool:
+    """Whether rows can be taken out of a cache: layers that keep a state, and no keys, cannot."""
+    layers = getattr(cache, "self_attention_cache", cache).layers
+    return all(hasattr(layer, "batch_select_indices") for layer in layers)
 
 
 class Roomy(DynamicLayer):
@@ -58,6 +64,11 @@ class Roomy(DynamicLayer):
     def batch_repeat_interleave(self, repeats: int) -> None:
         """Copies for as many continuations."""
         super().batch_repeat_interleave(repeats)
+        self.held = []
+
+    def batch_select_indices(self, indices: Int[Tensor, " K"]) -> None:
+        """These rows alone."""
+        super().batch_select_indices(indices)
         self.held = []
 
     def _longer(self, like: Tensor, length: int) -> Tensor:

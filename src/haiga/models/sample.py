@@ -24,11 +24,13 @@ from haiga.errors import ModelError
 from haiga.models import products
 from haiga.models.assemble import Vlm
 from haiga.models.branches import as_attended, why_unshared
-from haiga.models.cache import new_cache
+from haiga.models.cache import may_drop, new_cache
 from haiga.models.embeddings import base_of, body_of, choose, enter, together
 from haiga.models.laid import laid_out
 
 Choose: TypeAlias = Callable[[Float[Tensor, "S V"]], Int[Tensor, "S 1"]]
+Note: TypeAlias = Callable[[int, Int[Tensor, " S"], Float[Tensor, "S V"], Int[Tensor, "S 1"]], None]
+"""Told of every token: its place in the answer, whose answers are written on, and its logits."""
 """The next token of each sequence, from its logits."""
 
 
@@ -195,29 +197,49 @@ def _copied(begun: Begun, number: int) -> Begun:
 
 
 def written(
-    vlm: Vlm, begun: Begun, choose: Choose, new: int, side: int = 1
+    vlm: Vlm, begun: Begun, choose: Choose, new: int, side: int = 1, note: Note | None = None
 ) -> list[tuple[int, ...]]:
-    """`side` continuations of each row, token by token, each up to what ends it."""
+    """`side` continuations of each row, token by token, each up to what ends it.
+
+    Where each row is continued once, those that have come to their end are left behind when they
+    are half of all.
+    """
     base = base_of(vlm.model)
     body, head = body_of(base), base.get_output_embeddings()
-    at = begun.at.expand(-1, side)
-    token = choose(begun.logits.repeat_interleave(side, 0))
+    logits = begun.logits.repeat_interleave(side, 0)
+    token = choose(logits)
     ends = torch.tensor(sorted(ends_of(vlm)), device=token.device)
-    tokens, over = [token], torch.isin(token, ends)
-    while len(tokens) < new and not bool(over.all()):
-        at = at + 1
+    said = ends[:1].repeat(len(token), new)
+    said[:, :1], over = token, torch.isin(token, ends)
+    rows, drops = torch.arange(len(token), device=token.device), side == 1 and may_drop(begun.cache)
+    for done in range(1, new + 1):
+        if note is not None:
+            note(done - 1, rows, logits, token)
+        going = len(over) - int(over.sum())
+        if going == 0 or done == new:
+            break
+        if drops and going <= len(over) // 2:
+            kept = (~over).nonzero()[:, 0]
+            begun, rows, token, over = _kept(begun, kept), rows[kept], token[kept], over[kept]
         hidden = body(
             inputs_embeds=base.get_input_embeddings()(token.view(-1, side)),
             **begun.beside,
-            attention_mask=_seen(base, begun.shown, side, len(tokens)),
-            position_ids=at,
+            attention_mask=_seen(base, begun.shown, side, done),
+            position_ids=begun.at.expand(-1, side) + done,
             past_key_values=begun.cache,
             use_cache=True,
         ).last_hidden_state
-        token = choose(products.apply(head, hidden.flatten(0, 1)))
-        tokens.append(token)
+        logits = products.apply(head, hidden.flatten(0, 1))
+        token = choose(logits)
+        said[rows, done] = token[:, 0]
         over = over | torch.isin(token, ends)
-    return [_until(row, set(ends.tolist())) for row in torch.cat(tokens, 1).tolist()]
+    return [_until(row, set(ends.tolist())) for row in said.tolist()]
+
+
+def _kept(begun: Begun, rows: Int[Tensor, " K"]) -> Begun:
+    begun.cache.batch_select_indices(rows)
+    beside = {name: each[rows] for name, each in begun.beside.items()}
+    return Begun(begun.cache, beside, begun.shown[rows], begun.at[rows], begun.logits[rows])
 
 
 def _seen(base: Any, prompt: Int[Tensor, "B L"], side: int, written: int) -> Tensor:
