@@ -26,7 +26,7 @@ from haiga.models.trainable import parameter_groups, rule_counts
 from haiga.objectives import needs
 from haiga.objectives.bind import bind_objective
 from haiga.recipe.bind import bind
-from haiga.recipe.schema import Rollout, Stage
+from haiga.recipe.schema import Rollout, Stage, Watch
 from haiga.rewards.combine import parts
 from haiga.training import cadence, machine, rollout
 from haiga.training.advantage import ADVANTAGES
@@ -183,7 +183,7 @@ def _policy(name: str, job: Job, material: Material, how: Rollout, folder: Path)
 def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: int) -> Settings:
     """The loop's settings for a stage that learns from `train` and may be looked at on `held`."""
     steps = _steps(stage, train)
-    section, (_, every) = watched(stage), planned(stage, train, held)
+    section, (_, every) = watched(stage) or Watch(), planned(stage, train, held)
     return Settings(
         steps=steps,
         seed=seed,
@@ -198,8 +198,9 @@ def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: i
         validate_every=stage.validate_every or math.ceil(steps / 8),
         sample_every=stage.sample_every or math.ceil(steps / 4),
         checkpoint_every=stage.save_every or math.ceil(steps / 8),
-        **({"watch_stops": section.stop, "keep": section.keep} if section and held else {}),
         watch_every=every,
+        watch_stops=section.stop,
+        keep=section.keep,
     )
 
 
