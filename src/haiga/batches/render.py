@@ -6,14 +6,16 @@ picture place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from jinja2.exceptions import TemplateError
 
 from haiga.errors import DataError, PlaceholderError, TooLongError
 from haiga.records import IMAGE, MAX_PICTURES, Group, Message, message_to_dict
+
+Template: TypeAlias = Callable[[Sequence[Message], bool], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def render(tokenizer: Any, group: Group, image_tokens: int | Sequence[int]) -> R
     image_token = image_token_of(tokenizer) if placed else None
     _check_row(tokenizer, group, image_token)
     sizes = _sizes(group, image_tokens)
-    prompt = _template(tokenizer, group.prompt, open_turn=True)
+    template = _template(tokenizer)
+    prompt = template(group.prompt, True)
     prefix = _tokens(tokenizer, prompt)[0]
     places = sum(id == _image_id(tokenizer, image_token) for id in prefix)
     if placed and places != len(group.pictures):
@@ -67,7 +70,8 @@ def render(tokenizer: Any, group: Group, image_tokens: int | Sequence[int]) -> R
             f"{len(group.pictures)} pictures. Use a template that writes one for each image part."
         )
     branches = tuple(
-        _branch(tokenizer, group, index, prompt, prefix) for index in range(len(group.answers))
+        _branch(tokenizer, template, group, index, prompt, prefix)
+        for index in range(len(group.answers))
     )
     return Rendered(
         id=group.id,
@@ -185,16 +189,23 @@ def _sizes(group: Group, image_tokens: int | Sequence[int]) -> list[int]:
     return list(image_tokens)
 
 
-def _template(tokenizer: Any, messages: Sequence[Message], *, open_turn: bool) -> str:
-    """The conversation as text; `open_turn` adds the words that start an assistant's turn."""
-    rows = [message_to_dict(message) for message in messages]
-    if not _takes_parts(tokenizer):
+def _template(tokenizer: Any) -> Template:
+    """The chat template: a conversation as text, and whether it ends with the words that start an
+    assistant's turn."""
+    parts = _takes_parts(tokenizer)
+
+    def text(messages: Sequence[Message], open_turn: bool) -> str:
         rows = [
-            {"role": message.role, "content": _as_string(tokenizer, message)}
+            message_to_dict(message)
+            if parts
+            else {"role": message.role, "content": _as_string(tokenizer, message)}
             for message in messages
         ]
-    text = tokenizer.apply_chat_template(rows, tokenize=False, add_generation_prompt=open_turn)
-    return str(text)
+        return str(
+            tokenizer.apply_chat_template(rows, tokenize=False, add_generation_prompt=open_turn)
+        )
+
+    return text
 
 
 def _takes_parts(tokenizer: Any) -> bool:
@@ -223,10 +234,17 @@ def _tokens(tokenizer: Any, text: str) -> tuple[list[int], list[tuple[int, int]]
     return coded["input_ids"], coded["offset_mapping"]
 
 
-def _branch(tokenizer: Any, group: Group, index: int, prompt: str, prefix: Sequence[int]) -> Branch:
+def _branch(
+    tokenizer: Any,
+    template: Template,
+    group: Group,
+    index: int,
+    prompt: str,
+    prefix: Sequence[int],
+) -> Branch:
     """The ids after the prompt's, and which of them an assistant says."""
     messages = group.answers[index].messages
-    text = _template(tokenizer, (*group.prompt, *messages), open_turn=False)
+    text = template((*group.prompt, *messages), False)
     ids, offsets = _tokens(tokenizer, text)
     where = f"Row {group.id}, answer {index}"
     if not text.startswith(prompt) or ids[: len(prefix)] != list(prefix):
@@ -235,7 +253,7 @@ def _branch(tokenizer: Any, group: Group, index: int, prompt: str, prefix: Seque
             "so that training would not meet what generation meets. Does the answer begin with "
             "a blank or a line break, or does the chat template rewrite earlier turns?"
         )
-    spans = _learned_spans(tokenizer, group, index, text)
+    spans = _learned_spans(template, group, index, prompt, text)
     learn = [any(a <= start < b for a, b in spans) for start, _ in offsets]
     starts = {start for start, _ in offsets}
     if any(a not in starts for a, _ in spans):
@@ -243,15 +261,21 @@ def _branch(tokenizer: Any, group: Group, index: int, prompt: str, prefix: Seque
     return Branch(tuple(ids[len(prefix) :]), tuple(learn[len(prefix) :]))
 
 
-def _learned_spans(tokenizer: Any, group: Group, index: int, text: str) -> list[tuple[int, int]]:
-    """Where in `text` the assistant's turns of the answer stand, closing marker included."""
+def _learned_spans(
+    template: Template, group: Group, index: int, prompt: str, text: str
+) -> list[tuple[int, int]]:
+    """Where in `text`, which begins with `prompt`, the assistant's turns of the answer stand,
+    closing marker included."""
     messages = group.answers[index].messages
     spans = []
     for turn, message in enumerate(messages):
         if message.role != "assistant":
             continue
-        before = _template(tokenizer, (*group.prompt, *messages[:turn]), open_turn=True)
-        through = _template(tokenizer, (*group.prompt, *messages[: turn + 1]), open_turn=False)
+        before, through = prompt, text
+        if turn > 0:
+            before = template((*group.prompt, *messages[:turn]), True)
+        if turn + 1 < len(messages):
+            through = template((*group.prompt, *messages[: turn + 1]), False)
         if not (through.startswith(before) and text.startswith(through.rstrip())):
             raise DataError(
                 f"Row {group.id}, answer {index}: the chat template renders turn {turn} otherwise "
