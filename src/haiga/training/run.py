@@ -60,8 +60,7 @@ def train_stage(name: str, material: Material, folder: Path) -> str | None:
     job = replace(job, dropped={**unpaired, **job.dropped})
     parameters = parameter_groups(job.model, stage.trainable)
     _rows(name, material, job)
-    seen, _ = planned(stage, job.train, job.validation)
-    watch = looking(job, material, seen)
+    watch = looking(job, material, planned(stage, job.train, job.validation)[0])
     if "ref_answer_logps" in material.needs:
         job = _with_references(job, material)
     batches: Callable[[int], Sequence[Any]]
