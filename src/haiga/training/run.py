@@ -182,7 +182,8 @@ def _policy(name: str, job: Job, material: Material, how: Rollout, folder: Path)
 def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: int) -> Settings:
     """The loop's settings for a stage that learns from `train` and may be looked at on `held`."""
     steps = _steps(stage, train)
-    section, (_, every) = watched(stage) or Watch(), planned(stage, train, held)
+    section: Watch = watched(stage) or Watch()
+    _, every = planned(stage, train, held)
     return Settings(
         steps=steps,
         seed=seed,
