@@ -182,8 +182,6 @@ def _policy(name: str, job: Job, material: Material, how: Rollout, folder: Path)
 def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: int) -> Settings:
     """The loop's settings for a stage that learns from `train` and may be looked at on `held`."""
     steps = _steps(stage, train)
-    section: Watch = watched(stage) or Watch()
-    _, every = planned(stage, train, held)
     return Settings(
         steps=steps,
         seed=seed,
@@ -198,10 +196,15 @@ def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: i
         validate_every=stage.validate_every or math.ceil(steps / 8),
         sample_every=stage.sample_every or math.ceil(steps / 4),
         checkpoint_every=stage.save_every or math.ceil(steps / 8),
-        watch_every=every,
-        watch_stops=section.stop,
-        keep=section.keep,
+        **_looks(watched(stage), planned(stage, train, held)[1]),
     )
+
+
+def _looks(section: Watch | None, every: int) -> dict[str, Any]:
+    """The settings by which a stage is watched."""
+    if section is None or not every:
+        return {}
+    return {"watch_every": every, "watch_stops": section.stop, "keep": section.keep}
 
 
 def _steps(stage: Stage, train: Sequence[Any]) -> int:
