@@ -211,14 +211,14 @@ ROWS = [
 @pytest.mark.parametrize(
     ("changed", "every"),
     [
-        # 32 prompts of 20 + 10, a quarter of that again, and 9 * 10 written: 4080; a step reads
-        # 8 * 30, three times over: 720. So a look is worth 5.7 steps, and a twentieth of 2400 steps
-        # are 21 looks: the most are taken.
+        # 32 prompts of 20 + 10, a quarter of that again, and 11 * 10 written: 4720; a step reads
+        # 8 * 30, three times over: 720. So a look is worth 6.6 steps, and a twentieth of 2400 steps
+        # are 18 looks: the most are taken.
         ({"steps": 2400, "watch": None}, 200),
-        ({"steps": 800, "watch": None}, 134),  # 7 looks, one of them before the first step
+        ({"steps": 800, "watch": None}, 160),  # 6 looks, one of them before the first step
         ({"steps": 60, "watch": None}, 30),  # not one could be paid for; two are taken
-        ({"steps": 400, "batch": 16, "watch": None}, 67),  # half as dear: 6 after the start
-        ({"steps": 400, "watch": {"pictures": 16}}, 67),
+        ({"steps": 400, "batch": 16, "watch": None}, 80),  # half as dear: 5 after the start
+        ({"steps": 400, "watch": {"pictures": 16}}, 80),
         ({"steps": 60, "watch": {"every": 7}}, 7),
         ({"steps": 60, "watch": False}, 0),
     ],
@@ -233,8 +233,8 @@ def test_how_often(changed, every):
 @pytest.mark.parametrize(
     ("changed", "pictures"),
     [
-        ({"steps": 340, "watch": None}, 32),  # 17 steps for three looks of 5.7
-        ({"steps": 339, "watch": None}, 16),
+        ({"steps": 394, "watch": None}, 32),  # a twentieth is 19.7: three looks of 6.56
+        ({"steps": 393, "watch": None}, 16),
         ({"steps": 20, "watch": None}, 16),  # there are no fewer
         ({"steps": 20, "watch": {"pictures": 5}}, 5),
         ({"steps": 20, "watch": {"every": 5}}, 32),  # who says when has said what it may cost
@@ -248,13 +248,13 @@ def test_at_how_much(changed, pictures):
 
 def test_a_policys_step_writes_its_samples():
     rewarded = {"rewards": ({"name": "form"},), "samples": 4}
-    # 8 prompts: learned from 3 * (20 + 40), written 20 + 9 * 40: 560 each.
+    # 8 prompts: learned from 3 * (20 + 40), written 20 + 11 * 40: 640 each.
     once = cadence.cost(stage("grpo", rollout=rewarded), ROWS[:32], ROWS)
-    assert once == pytest.approx(4080 / (8 * 560))
+    assert once == pytest.approx(4720 / (8 * 640))
     # A rollout of two epochs in four parts: an eighth of the writing, and a quarter of an epoch.
     more = rewarded | {"epochs": 2, "minibatches": 4}
     often = cadence.cost(stage("grpo", rollout=more), ROWS[:32], ROWS)
-    assert often == pytest.approx(4080 / (8 * (180 / 4 + 380 / 8)))
+    assert often == pytest.approx(4720 / (8 * (180 / 4 + 460 / 8)))
 
 
 @given(st.integers(1, 5000), st.floats(0.01, 100))

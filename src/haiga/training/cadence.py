@@ -26,9 +26,9 @@ MOST: Final = 12
 FEWEST: Final = 2
 """A rule that stops a stage must speak at two looks in a row. The second may be the last one of the
 stage: its best weights are then put back all the same."""
-WRITING: Final = 9
-"""Tokens that could be read in the time in which one is written, to 32 prompts by the world's small
-model on a CPU. At 6, looks took 5.2 to 5.7 % of 240 steps of pairs: docs/experiments.md."""
+WRITING: Final = 11
+"""Tokens that could be read in the time in which one is written, by the world's small model on a
+CPU, to 16 prompts. At 9, looks took 4.8 to 5.5 % of 240 steps of pairs: docs/experiments.md."""
 LEARNING: Final = 3
 
 
