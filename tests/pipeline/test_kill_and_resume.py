@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import tiny_runs
 from haiga import events
+from haiga.evaluation import run as evaluation
 
 LONGER = ["--set", "stage.sft.steps=24", "--set", "stage.sft.save_every=2", "--rebuild"]
 PROGRAM = """
@@ -160,3 +162,63 @@ def steps(told):
         for event in told
         if event["kind"] in ("step", "look", "rollout")
     ]
+
+
+EVALUATING = """
+import sys, time
+from haiga.cli import main
+from haiga.evaluation import run
+
+run.CHUNK = 2
+kept = run._write_answers
+
+def slower(*given):
+    kept(*given)
+    time.sleep(0.2)
+
+run._write_answers = slower
+sys.exit(main())
+"""
+"""Slow enough to be caught between two answers of one condition."""
+
+
+def keys(folder):
+    lines = [line for path in folder.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    return {json.loads(line)["key"] for line in lines}
+
+
+def test_an_evaluation_killed_in_the_middle_asks_nothing_twice(finished, tmp_path, monkeypatch):
+    home = shutil.copytree(finished, tmp_path / "home", copy_function=shutil.copy2)
+    folder = home / "runs/tiny/evaluation"
+    wanted = {
+        name: data
+        for name, (_, data) in tiny_runs.files(folder).items()
+        if name != "cost.json"  # seconds are never the same twice
+    }
+    shutil.rmtree(folder)
+    words = ["evaluate", "recipe.toml"]
+    process = subprocess.Popen([sys.executable, "-c", EVALUATING, *words], cwd=home)
+    half = folder / "answers/sft/blind.jsonl"
+    deadline = time.monotonic() + 100
+    while not half.exists():
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert 0 < len(half.read_text().splitlines()) < 5
+    done, new, ask = keys(folder / "answers"), set(), evaluation._ask
+
+    def counted(model, condition, items, path, known, *rest):
+        before = set(known)
+        answers = ask(model, condition, items, path, known, *rest)
+        if path.is_relative_to(Path("runs/tiny/evaluation/answers")):
+            new.update(set(known) - before)
+        return answers
+
+    monkeypatch.setattr(evaluation, "_ask", counted)
+    said = tiny_runs.haiga(home, *words)
+    assert said.code == 0, said.err
+    assert new == keys(folder / "answers") - done
+    found = tiny_runs.files(folder)
+    assert {name: found[name][1] for name in wanted} == wanted
