@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 import tiny_runs
 from haiga import events
 from haiga.evaluation.checks import CHECKS
-from haiga.store.files import read_json
+from haiga.store.files import read_json, write_json
 
 WHOLE = """
 [stage.whole]
@@ -61,3 +61,13 @@ def test_the_finished_model_in_fewer_bits_is_held_against_itself(tmp_path):
     assert tiny_runs.haiga(home, *words).code == 0
     assert {name: data for name, (_, data) in tiny_runs.files(folder).items()} == before
     assert "The same model in fewer bits" in (home / "runs/tiny/report.html").read_text("utf-8")
+    # Without their seconds the page has the variants all the same.
+    for left in ({name: each for name, each in timed.items() if name != "variants"}, None):
+        (folder / "cost.json").unlink()
+        if left is not None:
+            write_json(folder / "cost.json", left)
+        said = tiny_runs.haiga(home, "report", "recipe.toml", *words[2:])
+        assert said.code == 0, said.err
+        page = (home / "runs/tiny/report.html").read_text("utf-8")
+        assert "The same model in fewer bits" in page
+        assert "<th>tokens a second</th>" not in page
