@@ -171,6 +171,20 @@ def test_a_healthy_stage_is_not_stopped(base, tmp_path):
     assert of_kind(seen, "look")[-1]["desirable"] > of_kind(seen, "look")[0]["desirable"]
 
 
+@pytest.mark.parametrize(("every", "steps"), [(None, [0, 3, 5]), (5, [0, 3, 5, 5])])
+def test_people_read_what_the_looks_have_written(base, tmp_path, every, steps):
+    """Nothing is written twice: samples of their own are for those who ask for them."""
+    folder = tmp_path / "stages" / "read"
+    chosen = stage("dpo", rejected="mismatched", steps=5, sample_every=every, watch={"every": 3})
+    told = material(base, tmp_path, chosen)
+    train_stage("read", told, folder)
+    samples = of_kind(events.read(folder / "events.jsonl"), "sample")
+    assert [sample["step"] for sample in samples] == [step for step in steps for _ in range(4)]
+    wanted = {group.id: group.answers[0].text for group in told.validation}
+    assert all(sample["reference"] == wanted[sample["id"]] for sample in samples)
+    assert all(sample["text"] for sample in samples[:4])
+
+
 def test_a_look_beside_references_sees_both_sides(base, tmp_path):
     folder = tmp_path / "stages" / "dpo"
     told = material(base, tmp_path, stage("dpo", rejected="mismatched", steps=2))
@@ -228,6 +242,25 @@ def test_how_often(changed, every):
     assert settings.watch_every == every
     assert settings.watch_stops
     assert settings.keep == "last"
+
+
+@pytest.mark.parametrize(
+    ("held", "steps", "every"),
+    [
+        # 64 rows read cost 64 / (3 * 8) = 2.7 steps: a tenth of 240 steps are nine validations.
+        (64, 240, 30),
+        (64, 160, 27),  # 6
+        (64, 60, 15),  # 2 could be paid for; four are taken
+        (8, 60, 8),
+        (64, 3, 1),
+        (0, 60, 8),
+    ],
+)
+def test_how_often_a_stage_is_validated(held, steps, every):
+    settings = settings_of(stage("dpo", steps=steps), ROWS, ROWS[:held], seed=0)
+    assert settings.validate_every == every
+    set_by_hand = stage("dpo", steps=steps, validate_every=7)
+    assert settings_of(set_by_hand, ROWS, ROWS[:held], seed=0).validate_every == 7
 
 
 @pytest.mark.parametrize(

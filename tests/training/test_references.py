@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -8,11 +10,11 @@ from haiga.models import adapters
 from haiga.models.assemble import assemble
 from haiga.training.forward import Forward, columns_for
 from haiga.training.references import (
+    answer_keys,
     as_it_started,
     known_answers,
     model_key,
     of_rows,
-    row_key,
     starting_copy,
 )
 
@@ -82,12 +84,33 @@ def test_what_is_on_disk_is_not_computed_again(vlm, tmp_path):
     assert {key: again[key] for key in known} == known
 
 
-def test_a_row_is_known_by_its_tokens_not_by_its_name():
-    from dataclasses import replace
+def test_pairs_that_share_a_side_have_the_other_computed_alone(vlm, tmp_path):
+    """DPO after KTO on the same pairs, or on the same chosen answers, reads nothing twice."""
+    file = tmp_path / "r.jsonl"
+    known, _ = references(vlm, ROWS, file)
+    change(vlm)  # so that computing again would show
+    other = Branch((9, 8, 7), (True, True, True))
+    rows = [replace(each, answers=(other, each.answers[0])) for each in ROWS]
+    again, seen = references(vlm, rows, file)
+    assert {key: again[key] for key in known} == known
+    assert seen[-1] == (5, 5)
+    with torch.no_grad():
+        fresh = logps(vlm, [replace(each, answers=(other,)) for each in ROWS])
+    torch.testing.assert_close(of_rows(again, rows)[::2], fresh)
+    assert of_rows(again, rows)[1::2].tolist() == of_rows(known, ROWS)[::2].tolist()
+    assert len(file.read_text().splitlines()) == 15
 
-    assert row_key(replace(ROWS[0], id="other")) == row_key(ROWS[0])
-    assert row_key(replace(ROWS[0], picture_ids=("p",))) != row_key(ROWS[0])
-    assert len({row_key(each) for each in ROWS}) == len(ROWS)
+
+def test_the_same_row_twice_is_read_once(vlm, tmp_path):
+    _, seen = references(vlm, [*ROWS, *ROWS], tmp_path / "r.jsonl", batch=5)
+    assert seen == [(5, 5)]
+
+
+def test_an_answer_is_known_by_its_tokens_not_by_its_name():
+    assert answer_keys(replace(ROWS[0], id="other")) == answer_keys(ROWS[0])
+    strangers = answer_keys(replace(ROWS[0], picture_ids=("p",)))
+    assert not set(strangers) & set(answer_keys(ROWS[0]))
+    assert len({key for row in ROWS for key in answer_keys(row)}) == 10
 
 
 def test_the_adapter_is_no_part_of_the_model_that_it_starts_from(vlm):

@@ -1,4 +1,5 @@
-"""At how much and how often a stage is looked at, so that looking takes a twentieth of its time.
+"""How often a stage is validated, and at how much and how often it is looked at, so that looking
+takes a twentieth of its time and validation a tenth.
 
 What a look and a step cost is counted in tokens: one that is read is 1, one that is learned from 3
 (forward, and twice that back), and one that is written alone `WRITING`. The count is a function of
@@ -30,9 +31,22 @@ WRITING: Final = 11
 """Tokens that could be read in the time in which one is written, by the world's small model on a
 CPU, to 16 prompts. At 9, looks took 4.8 to 5.5 % of 240 steps of pairs: docs/experiments.md."""
 LEARNING: Final = 3
+VALIDATIONS: Final = (8, 4)
+"""Of a stage, the last one at its end: so many, or down to half where they cost too much. A warning
+needs two."""
+VALIDATING: Final = 1 / 10
+"""Of the time of the steps, for all validations together."""
 
 
-def planned(
+def validations_apart(stage: Stage, held: Sequence[object], steps: int) -> int:
+    """Steps from validation to validation, where held-out rows are as long as the others."""
+    most, fewest = VALIDATIONS
+    cost = len(held) / (LEARNING * stage.batch)
+    affordable = most if not cost else math.floor(VALIDATING * steps / cost)
+    return math.ceil(steps / min(most, max(fewest, affordable)))
+
+
+def looks(
     stage: Stage, watch: Watch, held: Sequence[Rendered], train: Sequence[Rendered], steps: int
 ) -> tuple[list[Rendered], int]:
     """The rows that a stage of so many steps is looked at by, and the steps from look to look."""

@@ -10,7 +10,7 @@ from haiga.batches.features import cache_key
 from haiga.models import adapters
 from haiga.models.device import device
 from haiga.training.parts import Material, rendered, with_pictures
-from haiga.training.references import known_answers, model_key, row_key
+from haiga.training.references import answer_keys, known_answers, model_key
 
 
 class Said(NamedTuple):
@@ -50,6 +50,9 @@ def of_held_out(material: Material) -> dict[str, Said]:
         ),
     )
     return {
-        row.id: Said(known[row_key(row)], tuple(sum(answer.learn) for answer in row.answers))
+        row.id: Said(
+            tuple(known[key] for key in answer_keys(row)),
+            tuple(sum(answer.learn) for answer in row.answers),
+        )
         for row in rows
     }

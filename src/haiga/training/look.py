@@ -32,7 +32,7 @@ from haiga.text.scripts import tokens
 from haiga.training.decode import text_of
 from haiga.training.forward import Forward, answer_logps, columns_named, to_device, wanted
 from haiga.training.order import split
-from haiga.training.parts import Job, Material
+from haiga.training.parts import SAMPLES, Job, Material
 from haiga.training.references import as_it_started, starting_copy
 from haiga.training.settings import DTYPES
 from haiga.training.watch import Look
@@ -87,6 +87,7 @@ def looking(
 ) -> Callable[[nn.Module, int], Look] | None:
     """The look that a stage takes at itself, by these held-out rows; None where nobody watches.
 
+    Some of what it writes is told as samples for people to read.
     Call it before the first step: what learns beside an adapter is copied as it starts.
     """
     section = watched(material.stage)
@@ -105,11 +106,20 @@ def looking(
         dtype=DTYPES[material.stage.dtype],
         together=max(len(rows), material.stage.micro_batch or material.stage.batch),
     )
-    return lambda model, step: look(sight, step)
+
+    def watch(model: nn.Module, step: int) -> Look:
+        now, texts = look(sight, step)
+        for row, text in zip(rows[:SAMPLES], texts, strict=False):
+            said = {"id": row.id, "text": text, "reference": _desirable(sight.groups[row.id])}
+            material.emit({"kind": "sample", "step": step, **said})
+        return now
+
+    return watch
 
 
-def look(sight: Sight, step: int) -> Look:
-    """What the model writes now. Its mode and all random state are as before."""
+def look(sight: Sight, step: int) -> tuple[Look, list[str]]:
+    """What the model writes now, as numbers and as it stands. Its mode and all random state are as
+    before."""
     model, training = sight.vlm.model, sight.vlm.model.training
     own: list[tuple[int, ...]] = []
     likely: dict[str, list[float]] = {"chosen": [], "rejected": []}
@@ -127,7 +137,7 @@ def look(sight: Sight, step: int) -> Look:
     groups = [sight.groups[row.id] for row in sight.rows]
     texts = [text_of(sight.vlm, ids) for ids in own]
     ends = ends_of(sight.vlm)
-    return Look(
+    now = Look(
         step=step,
         answers=len(own),
         ended=fmean(ids[-1] in ends for ids in own),
@@ -136,6 +146,7 @@ def look(sight: Sight, step: int) -> Look:
         **_distances(likely),
         kl=fmean(apart) if apart else None,
     )
+    return now, texts
 
 
 def measured(samples: Sequence[Sample]) -> dict[str, Any]:

@@ -172,8 +172,8 @@ def _resume(run: _Run) -> tuple[int, History]:
 
 def _stands(event: events.Event, done: int) -> bool:
     """Whether what was said before a crash is not said again by a run that goes on."""
-    over = event["kind"] in ("finished", "stopped", "kept")
-    return event.get("step", 0) <= done and not over and (done > 0 or event["kind"] != "look")
+    again = ("finished", "stopped", "kept", *(() if done else ("look", "sample")))
+    return event.get("step", 0) <= done and event["kind"] not in again
 
 
 class _Moved(NamedTuple):

@@ -1,7 +1,8 @@
 """Log-probs of known answers by the model that a stage starts from, once, before its first step.
 
-They are kept on disk by the model and the row's tokens, so that a stage that goes on, or another
-objective on the same pairs, computes none of them again. No second model is ever in memory.
+They are kept on disk by the model and the tokens, answer by answer, so that a stage that goes on,
+or another one whose pairs share a side with these, computes none of them again. No second model is
+ever in memory.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,14 @@ from haiga.models.embeddings import base_of
 from haiga.store import digest, fingerprint
 from haiga.training.forward import Forward, columns_named
 
-References = dict[str, tuple[float, ...]]
-"""Row key -> the log-prob of each of its answers."""
+References = dict[str, float]
+"""Answer key -> the answer's log-prob."""
 
 
-def row_key(row: Rendered) -> str:
-    """Digest of everything of a row that its log-probs hang on, besides the model."""
-    answers = [[list(answer.ids), list(answer.learn)] for answer in row.answers]
-    return fingerprint([list(row.prefix), answers, list(row.picture_ids)])
+def answer_keys(row: Rendered) -> list[str]:
+    """For each answer of a row, a digest of all that its log-prob hangs on besides the model."""
+    prompt = fingerprint([list(row.prefix), list(row.picture_ids)])
+    return [fingerprint([prompt, list(each.ids), list(each.learn)]) for each in row.answers]
 
 
 def model_key(model: Any, dtype: str, eyes: str = "") -> str:
@@ -64,9 +66,7 @@ def known_answers(
     computed again.
     """
     known = _read(file)
-    keys = {row_key(row): row for row in rows}
-    wanted = [(key, row) for key, row in keys.items() if key not in known]
-    wanted.sort(key=lambda pair: pair[1].longest)  # like lengths together: less padding
+    wanted = sorted(_unknown(rows, known), key=lambda row: row.longest)  # less padding
     file.parent.mkdir(parents=True, exist_ok=True)
     forward = Forward(model, columns_named(["answer_logps"]), dtype)
     training = model.training
@@ -75,13 +75,11 @@ def known_answers(
         with torch.no_grad(), file.open("a", encoding="utf-8") as lines:
             for start in range(0, len(wanted), batch):
                 part = wanted[start : start + batch]
-                given = collate([row for _, row in part])
-                logps = forward(given)["answer_logps"].tolist()
-                rows_of = given.group_of.tolist()
-                for at, (key, _) in enumerate(part):
-                    mine = tuple(p for p, row in zip(logps, rows_of, strict=True) if row == at)
-                    known[key] = mine
-                    lines.write(json.dumps([key, mine]) + "\n")
+                keys = [key for row in part for key in answer_keys(row)]
+                logps = forward(collate(part))["answer_logps"].tolist()
+                for key, logp in zip(keys, logps, strict=True):
+                    known[key] = logp
+                    lines.write(json.dumps([key, logp]) + "\n")
                 lines.flush()
                 progress(min(start + batch, len(wanted)), len(wanted))
     finally:
@@ -91,7 +89,24 @@ def known_answers(
 
 def of_rows(known: References, rows: Sequence[Rendered]) -> Float[Tensor, " A"]:
     """The reference log-probs of a batch's answers, in its order."""
-    return torch.tensor([value for row in rows for value in known[row_key(row)]])
+    return torch.tensor([known[key] for row in rows for key in answer_keys(row)])
+
+
+def _unknown(rows: Sequence[Rendered], known: References) -> Iterator[Rendered]:
+    """The rows with those answers that nobody has read yet, each of them once."""
+    met = set(known)
+    for row in rows:
+        new = {}
+        for at, key in enumerate(answer_keys(row)):
+            if key not in met:
+                new[key] = at
+        met |= set(new)
+        if new:
+            yield replace(
+                row,
+                answers=tuple(row.answers[at] for at in new.values()),
+                kinds=tuple(row.kinds[at] for at in new.values()),
+            )
 
 
 @contextmanager
@@ -130,10 +145,10 @@ def _read(file: Path) -> References:
         return known
     for line in file.read_text(encoding="utf-8").splitlines():
         try:
-            key, logps = json.loads(line)
+            key, logp = json.loads(line)
         except ValueError:
             continue  # the line that a crash cut
-        known[key] = tuple(logps)
+        known[key] = logp
     return known
 
 

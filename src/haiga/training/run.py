@@ -78,7 +78,7 @@ def train_stage(name: str, material: Material, folder: Path) -> str | None:
         hooks=Hooks(
             emit=log,
             validation=_validation(job, stage),
-            sample=job.sample if job.validation else None,
+            sample=job.sample if job.validation and (stage.sample_every or not watch) else None,
             first=job.first,
             watch=watch,
         ),
@@ -193,7 +193,7 @@ def settings_of(stage: Stage, train: Sequence[Any], held: Sequence[Any], seed: i
         max_grad_norm=stage.clip,
         optimiser=stage.optimiser,
         gradient_checkpointing=stage.checkpointing,
-        validate_every=stage.validate_every or math.ceil(steps / 8),
+        validate_every=stage.validate_every or cadence.validations_apart(stage, held, steps),
         sample_every=stage.sample_every or math.ceil(steps / 4),
         checkpoint_every=stage.save_every or math.ceil(steps / 8),
         **_looks(watched(stage), planned(stage, train, held)[1]),
@@ -219,7 +219,7 @@ def planned(stage: Stage, train: Sequence[Any], held: Sequence[Any]) -> tuple[Se
     section = watched(stage)
     if section is None or not held:
         return [], 0
-    return cadence.planned(stage, section, held, train, _steps(stage, train))
+    return cadence.looks(stage, section, held, train, _steps(stage, train))
 
 
 def _batches(job: Job, stage: Stage, seed: int, step: int) -> list[Any]:
