@@ -1,7 +1,7 @@
 # make demo   the main job on the floating world: pictures, a model, a report
 # make test   everything that must hold
 # make lint   style and types
-# make bench  the benchmarks that docs and README quote
+# make bench  two of the tables of docs/benchmarks.md
 
 PYTHON ?= python3
 VENV := .venv

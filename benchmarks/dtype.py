@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from haiga import events
+
 DTYPES = ("bfloat16", "float32")
 STAGES = ("align", "sft")
 CHECKS = ("named_precision", "season", "setting", "form")
@@ -30,9 +32,9 @@ def run(recipe: Path, dtype: str, workdir: Path) -> Path:
     return workdir / f"dtype-{dtype}"
 
 
-def events(folder: Path, stage: str, kind: str) -> list[dict[str, Any]]:
-    lines = (folder / "stages" / stage / "events.jsonl").read_text("utf-8").splitlines()
-    return [event for event in map(json.loads, lines) if event["kind"] == kind]
+def told(folder: Path, stage: str, kind: str) -> list[dict[str, Any]]:
+    seen = events.read(folder / "stages" / stage / "events.jsonl")
+    return [event for event in seen if event["kind"] == kind]
 
 
 def main() -> None:
@@ -44,10 +46,10 @@ def main() -> None:
     print("| | " + " | ".join(DTYPES) + " |\n|---|" + "---|" * len(DTYPES))
     for stage in STAGES:
         seconds = [
-            statistics.median(event["seconds"] for event in events(folder, stage, "step"))
+            statistics.median(event["seconds"] for event in told(folder, stage, "step"))
             for folder in folders.values()
         ]
-        losses = [events(folder, stage, "validation")[-1]["loss"] for folder in folders.values()]
+        losses = [told(folder, stage, "validation")[-1]["loss"] for folder in folders.values()]
         print(f"| {stage}: seconds of a step | " + " | ".join(f"{s:.2f}" for s in seconds) + " |")
         print(f"| {stage}: validation loss | " + " | ".join(f"{x:.4f}" for x in losses) + " |")
     for check in CHECKS:

@@ -16,15 +16,9 @@ Sink: TypeAlias = Callable[[Event], None]
 
 
 def to_jsonl(path: Path) -> Sink:
-    """A sink that appends each event to `path` as one JSON line, flushed at once.
-
-    A line cut off by kill -9 is completed with a newline before the next is written, so that only
-    that one line is unreadable; `read` skips it.
-    """
+    """A sink that appends each event to `path` as one JSON line, flushed at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
-        with path.open("a", encoding="utf-8") as file:
-            file.write("\n")
+    end_line(path)
 
     def sink(event: Event) -> None:
         line = json.dumps(event, ensure_ascii=False, sort_keys=False, default=float)
@@ -32,6 +26,14 @@ def to_jsonl(path: Path) -> Sink:
             file.write(line + "\n")
 
     return sink
+
+
+def end_line(path: Path) -> None:
+    """End a last line that was cut off by kill -9 before more is written behind it, so that only
+    that one is unreadable; `read` skips it."""
+    if path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n")
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -154,3 +155,14 @@ def test_what_is_written_to_strange_pictures(tmp_path):
     assert scores["card"]["names_things"]["mean"] == 1  # a heron, a bridge
     assert scores["held out"]["parsed"]["n"] == 12
     assert found["sft"]["sheet"]["examples"][0] == ["sheet:0", f"{POEM} by the bridge"]
+
+
+def test_strange_pictures_in_a_language_without_a_lexicon(tmp_path):
+    german = [replace(item, language="de") for item in ITEMS]
+    asked, _ = strange.items_like(german[0])
+    text = "Der Reiher steht allein\nim seichten Wasser des Sees\nund wartet noch lange"
+    stages = {"sft": Stage("w", lambda items: [text for _ in items])}
+    ask(stages, german, tmp_path, conditions=["full"])
+    found = strange.measure(stages, asked, tmp_path, decoding={})
+    assert found["sft"]["noise"]["scores"]["parsed"]["mean"] == 1
+    assert "names_things" not in found["sft"]["noise"]["scores"]

@@ -157,6 +157,9 @@ def test_equal_to_plain_passes(tmp_path: Path, family: str, attention: str) -> N
         assert len(truth) == len(batch.targets) == 31
         assert (token_logps(model, batch, features, chunk=7) - truth).abs().max() <= 1e-5
         assert (token_logps(model, batch, pixel_values=images) - truth).abs().max() <= 1e-5
+        some = plain_logps(model, batch, pixel_values=images, answers=2)
+        assert 0 < len(some) == int((batch.answer_of < 2).sum()) < 31
+        torch.testing.assert_close(some, truth[: len(some)], rtol=0, atol=0)
     assert compare(model, batch, features, pixel_values=images) <= 1e-5
     assert compare(model, batch, features) <= 1e-5
 

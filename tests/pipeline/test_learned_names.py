@@ -105,6 +105,11 @@ def test_the_recipe_is_in_order(path):
     assert notes(path) == []
 
 
+def test_a_rate_that_does_not_fall_is_told(path):
+    (said,) = notes(path, ["stage.rm.min_lr=1e-2"])
+    assert said.startswith("stage.rm.trainable: the rate 0.01 is not above min_lr = 0.01, so that")
+
+
 def test_what_the_page_says_is_in_order(path):
     page = (Path(__file__).parents[2] / "docs" / "rewards.md").read_text("utf-8")
     told = "\n".join(
@@ -139,6 +144,7 @@ REWARD = "stage.rl.rollout.rewards"
         (f"{REWARD}.0.critic=stage:rm", f"{REWARD}.0.critic: there is no file stage:rm; name a critic's, or 'critic:rewarding'"),
         (f"{REWARD}.0.style=bare", f"{REWARD}.0.critic: critic:rewarding has learned from haiku, noir and is asked about bare"),
         ("stage.rm.sample_every=5", "stage.rm.sample_every: bradley_terry does not change what the model writes"),
+        ("stage.rl.augment={crop=0.2}", "stage.rl.augment: a policy answers pictures as they are; leave it out"),
         (f"{REWARD}.2.model=stage:rm", f"{REWARD}.2.model: stage:rm is no dual encoder"),
         (f"{REWARD}.2.model=world:towr", f"{REWARD}.2.model: The world has no 'world:towr' (did you mean 'world:tower'?)"),
         ('evaluate.tasks=["haiku"]', "evaluate.conditions: No item is asked for another style than 'haiku' in 'en'"),

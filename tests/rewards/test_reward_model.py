@@ -13,7 +13,7 @@ from haiga.models import adapters, branches, device
 from haiga.models.assemble import assemble
 from haiga.models.features import encode_pictures
 from haiga.models.pictures import open_picture
-from haiga.models.score import add_score_head
+from haiga.models.score import add_score_head, scores_of
 from haiga.records import IMAGE, Answer, Picture, assistant, user
 from haiga.rewards import model as models
 from haiga.rewards.model import reward_model
@@ -206,3 +206,14 @@ def test_a_model_that_has_learned_no_rewards_is_refused(home):
         reward_model([sample()], model=str(home / "base"))
     with pytest.raises(ModelError, match="nowhere"):
         reward_model([sample()], model=str(home / "nowhere"))
+
+
+def test_scores_keep_the_heads_precision_where_products_are_made_in_less(home):
+    model = adapters.load_stage(home / "rm").model
+    hidden = 9 * torch.randn(1, 5, model.config.get_text_config().hidden_size)
+    with torch.no_grad():
+        told = scores_of(model, hidden, torch.arange(5))
+        with torch.autocast("cpu", torch.bfloat16):
+            again = scores_of(model, hidden, torch.arange(5))
+    assert torch.equal(again, told)
+    assert told.abs().max() > 1

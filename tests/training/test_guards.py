@@ -66,14 +66,6 @@ def test_half_weights_are_not_trained():
     guards.full_precision(model.requires_grad_(False))
 
 
-def test_agreement():
-    one = torch.tensor([1.0, 2.0])
-    assert guards.agreement(one, one + torch.tensor([0.0, 0.5]), 0.6) == pytest.approx(0.5)
-    for other in (one + 1, one * math.nan, torch.ones(3)):
-        with pytest.raises(GuardError):
-            guards.agreement(one, other, 0.6)
-
-
 def test_frozen_weights_are_watched():
     model = nn.Sequential(*[nn.Linear(4, 4) for _ in range(40)]).bfloat16().requires_grad_(False)
     model[0].requires_grad_(True)

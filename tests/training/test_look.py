@@ -122,6 +122,35 @@ def test_a_look_leaves_no_trace(base, tmp_path):
     assert job.model.training
 
 
+def test_a_look_has_room_where_prompt_and_answer_just_fit(base, tmp_path):
+    told = material(base, tmp_path, stage())
+    job = vlm(told)
+    rows = looked_at(job.validation, 6)
+    longest = max(len(row.prefix) for row in rows)
+    job.model.config.get_text_config().max_position_embeddings = longest + 3
+    seen = []
+    look = looking(job, replace(told, emit=seen.append), rows)(job.model, 0)
+    assert look.ended < 1  # none has room for a poem
+    assert look.answers == 6
+
+
+def test_rows_of_a_small_micro_batch_are_looked_at_in_parts(base, tmp_path):
+    told = material(base, tmp_path, stage(micro_batch=1))
+    job = vlm(told)
+    rows = looked_at(job.validation, 6)
+    sizes = []
+
+    def collate(rows, step):
+        sizes.append(len(rows))
+        return job.collate(rows, step)
+
+    spied = replace(job, collate=collate)
+    parts = looking(spied, told, rows)(job.model, 0)
+    assert sizes == [4, 2]
+    whole = looking(job, material(base, tmp_path, stage()), rows)(job.model, 0)
+    assert (parts.parsed, parts.form, parts.words) == (whole.parsed, whole.form, whole.words)
+
+
 def test_the_distance_from_the_start_is_seen(base, tmp_path):
     told = material(base, tmp_path, stage())
     job = vlm(told)
@@ -182,6 +211,9 @@ def test_people_read_what_the_looks_have_written(base, tmp_path, every, steps):
     assert [sample["step"] for sample in samples] == [step for step in steps for _ in range(4)]
     wanted = {group.id: group.answers[0].text for group in told.validation}
     assert all(sample["reference"] == wanted[sample["id"]] for sample in samples)
+    others = [sample["rejected"] for sample in samples]  # those of other groups
+    assert all(text != sample["reference"] for text, sample in zip(others, samples, strict=True))
+    assert set(others) <= set(wanted.values())
     assert all(sample["text"] for sample in samples[:4])
 
 

@@ -82,6 +82,8 @@ def test_what_is_on_disk_is_not_computed_again(vlm, tmp_path):
     again, seen = references(vlm, ROWS, file)
     assert seen == [(2, 2)]
     assert {key: again[key] for key in known} == known
+    once_more, seen = references(vlm, ROWS, file)  # what came behind the cut line can be read
+    assert (once_more, seen) == (again, [])
 
 
 def test_pairs_that_share_a_side_have_the_other_computed_alone(vlm, tmp_path):
@@ -137,3 +139,12 @@ def test_the_model_as_it_started_is_there_again_after_it_has_learned(vlm):
     with as_it_started(vlm.model, start), torch.no_grad():
         torch.testing.assert_close(logps(vlm, ROWS), before)
     torch.testing.assert_close(logps(vlm, ROWS).detach(), learned, rtol=0, atol=0)
+
+
+def test_what_the_rules_froze_of_an_adapter_stays_frozen(vlm):
+    for name, weight in vlm.model.named_parameters():
+        weight.requires_grad_("lora_B" in name)
+    before = {name for name, weight in vlm.model.named_parameters() if weight.requires_grad}
+    with as_it_started(vlm.model, {}), torch.no_grad():
+        logps(vlm, ROWS)
+    assert {n for n, weight in vlm.model.named_parameters() if weight.requires_grad} == before

@@ -162,6 +162,15 @@ def test_equal_captions_get_equal_ids_and_padding_does_not_matter():
     assert made.attention_mask.tolist() == [[1, 1, 0], [1, 1, 0], [1, 1, 1]]
 
 
+def test_micro_batches_have_room_for_as_many_true_captions():
+    """One picture has eleven titles, and stands in one of two chunks that are joined."""
+    many = pairs.Pair("a", "p", (5,), tuple((5, number) for number in range(10)))
+    alone = pairs.Pair("b", "q", (6,))
+    chunks = [pairs.collate([each], torch.zeros(1, 3, 8, 8), 1, most=11) for each in (many, alone)]
+    assert [chunk.true_captions.shape for chunk in chunks] == [(1, 11)] * 2
+    assert chunks[1].true_captions[0, 1:].tolist() == [-1] * 10
+
+
 def test_a_long_caption_is_an_error():
     with pytest.raises(ValueError, match=r"caption of a has 3 tokens.*takes 2"):
         pairs.collate([pairs.Pair("a", "p", (1, 2, 3))], torch.zeros(1, 3, 8, 8), 1, length=2)

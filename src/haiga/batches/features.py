@@ -49,6 +49,8 @@ class Features:
         self._numbers: np.ndarray | None = None
         self._shape: tuple[int, int] = (0, 0)
         self._dtype = torch.float32
+        self._size = 0
+        """Bytes of `ids.txt` that have been read."""
         self._refresh()
 
     @classmethod
@@ -134,7 +136,7 @@ class Features:
         numbers = features.view(storage).numpy().tobytes()
         _write_after(self.folder / "features.bin", kept * self._row_bytes, numbers)
         lines = "".join(id + "\n" for id in ids).encode()
-        _write_after(self.folder / "ids.txt", sum(len(id.encode()) + 1 for id in self._rows), lines)
+        _write_after(self.folder / "ids.txt", self._size, lines)
         self._refresh()
 
     @property
@@ -151,10 +153,14 @@ class Features:
         self._dtype = getattr(torch, read["dtype"])
         if not (ids.exists() and data.exists()):
             return
-        lines = ids.read_text().split("\n")[:-1]
-        count = min(len(lines), data.stat().st_size // self._row_bytes)
-        self._rows = {id: row for row, id in enumerate(lines[:count])}
-        if count:
+        with ids.open("rb") as file:
+            file.seek(self._size)
+            lines = file.read().split(b"\n")[:-1]
+        room = data.stat().st_size // self._row_bytes - len(self._rows)
+        for line in lines[: max(0, room)]:
+            self._rows[line.decode()] = len(self._rows)
+            self._size += len(line) + 1
+        if count := len(self._rows):
             self._numbers = np.memmap(
                 data, _STORAGE[read["dtype"]], mode="r", shape=(count, *self._shape)
             )

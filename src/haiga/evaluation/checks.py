@@ -18,6 +18,7 @@ from typing import TypeAlias
 from haiga.evaluation.conditions import Item
 from haiga.records import Score
 from haiga.statistics.intervals import bootstrap_ratio, wilson
+from haiga.text.haiku import JUDGES
 from haiga.text.haiku import form as haiku_form
 from haiga.text.mentions import find
 from haiga.text.readable import readable as text_readable
@@ -120,7 +121,7 @@ def _always(item: Item) -> bool:
 
 
 def _is_haiku(item: Item) -> bool:
-    return item.task == "haiku"
+    return item.task == "haiku" and item.language in JUDGES
 
 
 CHECKS: dict[str, Check] = {

@@ -21,7 +21,7 @@ from haiga.evaluation.run import Stage, evaluate, read_answers
 from haiga.records import Picture
 from haiga.store import digest
 from haiga.store.files import write_json
-from haiga.world.lexicon import lexicon
+from haiga.world.lexicon import LEXICONS, lexicon
 from haiga.world.strange import KINDS, strange
 
 OF_EACH: Final = 8
@@ -29,10 +29,15 @@ HELD_OUT: Final = "held out"
 
 
 def _names(items: Sequence[Item], answers: Sequence[str]) -> Parts:
-    return [
-        Part(readable(item, answer) and bool(every(answer, lexicon(item.language, "things"))))
-        for item, answer in zip(items, answers, strict=True)
-    ]
+    return [_name(item, answer) for item, answer in zip(items, answers, strict=True)]
+
+
+def _name(item: Item, answer: str) -> Part | None:
+    """None in a language for which the world has no words."""
+    if (item.language, "things") not in LEXICONS:
+        return None
+    words = lexicon(item.language, "things")
+    return Part(readable(item, answer) and bool(every(answer, words)))
 
 
 OWN: Final[dict[str, Check]] = {

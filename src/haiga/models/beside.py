@@ -56,7 +56,7 @@ def said(
     for rows in together(base, batch):
         with laid_out(base, len(rows)):
             begun, states = _read(base, batch, features, rows, max_new_tokens)
-            logps = begun.logits.new_zeros(len(rows), max_new_tokens)
+            logps = begun.logits.new_zeros(len(rows), max_new_tokens, dtype=torch.float32)
             note = _likely(logps)
             texts = written(vlm, begun, choice(vlm, 0.0), max_new_tokens, note=note)
         hidden |= zip(rows, states, strict=True)
@@ -96,6 +96,6 @@ def _likely(into: Float[Tensor, "R N"]) -> Note:
     def note(
         at: int, rows: Int[Tensor, " S"], logits: Float[Tensor, "S V"], token: Int[Tensor, "S 1"]
     ) -> None:
-        into[rows, at] = logits.float().log_softmax(-1).gather(1, token)[:, 0].to(into.dtype)
+        into[rows, at] = logits.float().log_softmax(-1).gather(1, token)[:, 0]
 
     return note

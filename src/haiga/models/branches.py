@@ -215,8 +215,10 @@ def plain_logps(
     features: Float[Tensor, "P T D"] | None = None,
     *,
     pixel_values: Float[Tensor, "P C H W"] | None = None,
+    answers: int | None = None,
 ) -> Float[Tensor, " N"]:
-    """Log-probs of the targets by the model's own forward, one answer at a time: the slow truth.
+    """Log-probs of the targets by the model's own forward, one answer at a time: the slow truth;
+    of the first `answers` alone, if given.
 
     With `pixel_values` nothing of ours takes part: the model gets ids and pixels. With `features`
     it gets the embedded sequence.
@@ -224,7 +226,7 @@ def plain_logps(
     rows, pictures = unshared(batch)
     width = rows.input_ids.shape[1]
     logps = []
-    for a, names in enumerate(rows.picture_ids):
+    for a, names in enumerate(rows.picture_ids[:answers]):
         length = int((rows.segments[a] >= 0).sum())
         one = Chosen(rows.ids[a : a + 1], rows.input_ids[a : a + 1, :length], (names,))
         wanted = pictures[pictures_of(rows, [a])]
@@ -260,8 +262,10 @@ def compare(
     features: Float[Tensor, "P T D"] | None = None,
     *,
     pixel_values: Float[Tensor, "P C H W"] | None = None,
+    answers: int | None = None,
 ) -> float:
-    """Largest |difference| of a token's log-prob between the shared and the plain forward.
+    """Largest |difference| of a token's log-prob between the shared and the plain forward, over the
+    first `answers` if given.
 
     The check of the first batch: dropout is off meanwhile. With both `features` and `pixel_values`
     the shared forward reads the features and the plain one the pixels, so that a stale picture
@@ -274,8 +278,12 @@ def compare(
             model, batch, features, pixel_values=pixel_values if features is None else None
         )
         slow = plain_logps(
-            model, batch, features if pixel_values is None else None, pixel_values=pixel_values
+            model,
+            batch,
+            features if pixel_values is None else None,
+            pixel_values=pixel_values,
+            answers=answers,
         )
     finally:
         model.train(training)
-    return float((fast - slow).abs().max())
+    return float((fast[: len(slow)] - slow).abs().max())

@@ -29,9 +29,9 @@ from haiga.models.embeddings import base_of, body_of, choose, enter, together
 from haiga.models.laid import laid_out
 
 Choose: TypeAlias = Callable[[Float[Tensor, "S V"]], Int[Tensor, "S 1"]]
+"""The next token of each sequence, from its logits."""
 Note: TypeAlias = Callable[[int, Int[Tensor, " S"], Float[Tensor, "S V"], Int[Tensor, "S 1"]], None]
 """Told of every token: its place in the answer, whose answers are written on, and its logits."""
-"""The next token of each sequence, from its logits."""
 
 
 @dataclass(frozen=True, eq=False)

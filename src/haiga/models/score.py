@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -73,7 +74,9 @@ def scores(
 def scores_of(
     model: Any, hidden: Float[Tensor, "B L H"], places: Int[Tensor, " M"]
 ) -> Float[Tensor, " M"]:
-    """`scores` of hidden states that are known."""
+    """`scores` of hidden states that are known, in the head's own precision: near 4, bfloat16 has
+    steps of 1/32."""
     head = score_head(model)
     at = hidden.reshape(-1, hidden.shape[-1]).index_select(0, places)
-    return head(at.to(head.weight.dtype)).squeeze(-1)
+    with torch.autocast(at.device.type, enabled=False):
+        return head(at.to(head.weight.dtype)).squeeze(-1)

@@ -72,6 +72,8 @@ def faults(name: str, stage: Stage) -> Iterator[str]:
             f"{path}.augment: the reference has seen each picture once, as it is; leave it out, or "
             "choose an objective without a reference"
         )
+    if stage.rollout is not None and stage.augment is not None:
+        yield f"{path}.augment: a policy answers pictures as they are; leave it out"
     for field in ("watch", "sample_every"):
         if getattr(stage, field) and "token_logps" not in used:
             yield f"{path}.{field}: {what} does not change what the model writes; leave it out"

@@ -16,7 +16,7 @@ from haiga.pipeline import plan as paper
 from haiga.pipeline.lacking import lacking
 from haiga.pipeline.run import FRESH, checkpoint
 from haiga.planning.parameters import StageCount
-from haiga.recipe.schema import Recipe
+from haiga.recipe.schema import Recipe, Stage
 from haiga.recipe.values import Component
 from haiga.sources import SOURCES
 from haiga.sources.hub import hub, is_here
@@ -35,6 +35,7 @@ def notes(recipe: Recipe) -> Iterator[str]:
     yield from lacking(recipe)
     for name, stage in recipe.stage.items():
         yield from machine.lacking(name, stage)
+        yield from _of_rates(name, stage)
     if cut := [name for name in recipe.evaluate.variants if name in CUT and not cutting()]:
         yield (
             f"evaluate.variants: {' and '.join(cut)} are made by bitsandbytes, which is not "
@@ -72,6 +73,16 @@ def _encoders(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield f"curate.similarity.towers.{language}", name
     if curate.semantic is not None:
         yield "curate.semantic.tower", curate.semantic.tower
+
+
+def _of_rates(name: str, stage: Stage) -> Iterator[str]:
+    rates = sorted({rate for _, rate in stage.trainable if isinstance(rate, float)})
+    if low := [rate for rate in rates if rate <= stage.min_lr]:
+        named = ", ".join(f"{rate:g}" for rate in low)
+        yield (
+            f"stage.{name}.trainable: the rate {named} is not above min_lr = {stage.min_lr:g}, so "
+            "that it does not fall after the warm-up; lower min_lr"
+        )
 
 
 def _of_source(source: Component) -> Iterator[str]:

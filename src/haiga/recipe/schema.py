@@ -122,6 +122,8 @@ class Augment(Section):
     crop: Share = 0.0
     """At most this share of the picture's area is cut away."""
     flip: bool = False
+    distort: Annotated[float, Field(ge=1, le=2)] = 1.0
+    """The greatest factor by which a side is stretched; every log says so."""
 
 
 class Rollout(Section):

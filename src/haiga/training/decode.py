@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
@@ -13,6 +13,7 @@ from haiga.batches.render import Rendered
 from haiga.models.assemble import Vlm
 from haiga.models.embeddings import tower_features
 from haiga.models.sample import Prompts, sample
+from haiga.records import Group
 
 LONGEST: Final = 48
 """Tokens of a sample for people to look at."""
@@ -63,17 +64,26 @@ def writer(
     vlm: Vlm,
     rows: Sequence[Rendered],
     collate: Callable[[Sequence[Rendered]], GroupBatch],
-    references: Mapping[str, str],
+    groups: Sequence[Group],
     dtype: torch.dtype,
 ) -> Callable[[nn.Module, int], list[dict[str, Any]]]:
-    """(model, step) -> what it writes now to `rows`, greedily, each beside its reference."""
+    """(model, step) -> what it writes now to `rows`, greedily, each beside what its group holds."""
+    known = {group.id: beside(group) for group in groups}
 
     def sample(model: nn.Module, step: int) -> list[dict[str, Any]]:
         how = {"number": 1, "max_new_tokens": LONGEST, "temperature": 0.0}
         written = decode(vlm, rows, collate, dtype, **how)
         return [
-            {"id": row.id, "text": text_of(vlm, ids), "reference": references[row.id]}
+            {"id": row.id, "text": text_of(vlm, ids), **known[row.id]}
             for row, ids in zip(rows, written, strict=True)
         ]
 
     return sample
+
+
+def beside(group: Group) -> dict[str, str]:
+    """What a person reads beside a model's own answer: the reference, and the first rejected one
+    where there is one."""
+    rejected = [answer.text for answer in group.answers if answer.kind == "rejected"]
+    found = {"reference": group.answers[0].text}
+    return found | {"rejected": rejected[0]} if rejected else found

@@ -84,25 +84,6 @@ def full_precision(model: nn.Module) -> None:
             )
 
 
-def agreement(fast: Tensor, slow: Tensor, tolerance: float) -> float:
-    """The largest difference between two ways of computing one thing, to be logged.
-
-    Raises:
-        GuardError: when it is above `tolerance`, or a NaN.
-    """
-    if fast.shape != slow.shape:
-        raise GuardError(
-            f"The fast path gives {tuple(fast.shape)} values and the slow one {tuple(slow.shape)}."
-        )
-    gap = float((fast.double() - slow.double()).abs().max()) if fast.numel() else 0.0
-    if not gap <= tolerance:
-        raise GuardError(
-            f"The fast path and the slow one differ by {gap:.3g} on the first batch, more than "
-            f"{tolerance:.3g}: this model does not take the shared prefix. Turn sharing off."
-        )
-    return gap
-
-
 def digests(
     model: nn.Module, *, trained: bool, most: int = 32, values: int = 4096
 ) -> dict[str, str]:

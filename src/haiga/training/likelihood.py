@@ -25,10 +25,10 @@ class Said(NamedTuple):
 def of_held_out(material: Material) -> dict[str, Said]:
     """What the model in `material.start` says of every answer of `material.validation`.
 
-    In float32, whatever the stage was trained in: here are no steps to be saved, and differences
-    of log-probabilities are what is looked for. They are kept on disk beside the references of
-    training, so that they are computed once for each model. A group that is too long for the stage
-    is left out.
+    In the precision of the weights as they are kept, and no product in less: here are no steps to
+    be saved, and differences of log-probabilities are what is looked for. They are kept on disk
+    beside the references of training, so that they are computed once for each model. A group that
+    is too long for the stage is left out.
 
     Returns:
         group id -> its answers' log-probabilities.

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from haiga.batches.render import Rendered
 from haiga.models.assemble import Vlm
 from haiga.models.beside import Said, said
-from haiga.models.embeddings import tower_features
+from haiga.models.embeddings import base_of, tower_features
 from haiga.models.sample import ends_of
 from haiga.objectives import needs
 from haiga.objectives.bind import bind_objective
@@ -29,7 +29,7 @@ from haiga.rewards import REWARDS, Sample, Scored
 from haiga.text.diversity import distinct
 from haiga.text.readable import readable
 from haiga.text.scripts import tokens
-from haiga.training.decode import text_of
+from haiga.training.decode import beside, text_of
 from haiga.training.forward import Forward, answer_logps, columns_named, to_device, wanted
 from haiga.training.order import split
 from haiga.training.parts import SAMPLES, Job, Material
@@ -40,6 +40,9 @@ from haiga.training.written import sampled
 
 COMPARED: Final = 4
 """One of so many answers is told to the model as it started: no rule goes by the distance."""
+TOGETHER: Final = 4
+"""So many micro-batches are looked at in one pass, which has room for more rows than a step as it
+keeps nothing for a gradient; and writing costs by the token and not by the row."""
 ROOM: Final = 1.5
 """An answer may become so many times as long as the longest desirable one before it is cut."""
 
@@ -59,8 +62,7 @@ class Sight:
     start could only be kept as a second copy of the model."""
     dtype: torch.dtype
     together: int
-    """Rows that are put through the model at once: a pass that keeps nothing for a gradient has
-    room for more of them than a step, and writing costs by the token and not by the row."""
+    """Rows that are put through the model at once."""
 
 
 def watched(stage: Stage) -> Watch | None:
@@ -104,13 +106,13 @@ def looking(
         collate=lambda rows: job.collate(rows, -1),
         start=starting_copy(job.model) if isinstance(job.model, PeftModel) else None,
         dtype=DTYPES[material.stage.dtype],
-        together=max(len(rows), material.stage.micro_batch or material.stage.batch),
+        together=TOGETHER * (material.stage.micro_batch or len(rows)),
     )
 
     def watch(model: nn.Module, step: int) -> Look:
         now, texts = look(sight, step)
         for row, text in zip(rows[:SAMPLES], texts, strict=False):
-            said = {"id": row.id, "text": text, "reference": _desirable(sight.groups[row.id])}
+            said = {"id": row.id, "text": text, **beside(sight.groups[row.id])}
             material.emit({"kind": "sample", "step": step, **said})
         return now
 
@@ -182,6 +184,8 @@ def _distances(likely: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 def _said(sight: Sight, rows: Sequence[Rendered]) -> tuple[Said, list[tuple[str, float]]]:
     """What the model says of some rows; the kind and log-probability of each known answer."""
     longest = max((len(each.ids) for row in sight.rows for each in row.answers), default=64)
+    positions = base_of(sight.vlm.model).config.get_text_config().max_position_embeddings
+    room = positions - max(len(row.prefix) for row in rows)
     where = sight.vlm.model.device
     batch = to_device(sight.collate(rows), where)
     with torch.autocast(where.type, sight.dtype, enabled=sight.dtype is not torch.float32):
@@ -189,7 +193,7 @@ def _said(sight: Sight, rows: Sequence[Rendered]) -> tuple[Said, list[tuple[str,
         if features is None and batch.pixel_values is not None:
             with torch.no_grad():
                 features = tower_features(sight.vlm.model, batch.pixel_values)
-        told = said(sight.vlm, batch, features, max_new_tokens=round(ROOM * longest))
+        told = said(sight.vlm, batch, features, max_new_tokens=min(room, round(ROOM * longest)))
     logps = answer_logps(batch, told.known).tolist()
     return told, list(zip(batch.kinds, logps, strict=True))
 

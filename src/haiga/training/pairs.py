@@ -68,8 +68,10 @@ def collate(
     length: int | None = None,
     *,
     side: str = "right",
+    most: int = 8,
 ) -> PairBatch:
-    """One batch; captions are padded on the given `side` to `length`, or to the longest.
+    """One batch; captions are padded on the given `side` to `length`, or to the longest, and true
+    captions to `most` a picture, or to those of whoever has most here.
 
     SigLIP is trained with every caption padded to its 64 positions and without a mask, so give it
     `length`; CLIP reads the mask.
@@ -91,7 +93,7 @@ def collate(
         input_ids[row, place] = torch.tensor(pair.tokens)
         mask[row, place] = 1
     true = [[_number(repr(tokens)) for tokens in (pair.tokens, *pair.siblings)] for pair in pairs]
-    most = max(8, *(len(row) for row in true))
+    most = max(most, *(len(row) for row in true))
     return PairBatch(
         ids=tuple(pair.id for pair in pairs),
         pixel_values=pixel_values,

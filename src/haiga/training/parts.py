@@ -41,6 +41,8 @@ from haiga.training.preferences import limited
 from haiga.training.settings import DTYPES
 
 SAMPLES = 4
+COMPARED = 16
+"""Answers of the first batch that are put through the model one by one as well."""
 TOLERANCE = 1e-3
 """How far the shared and the plain forward, both in float32, may be apart in log-probability."""
 ROUGH = 0.5
@@ -103,10 +105,8 @@ def vlm(material: Material) -> Job:
     opened.model.to(device())  # before the loop does it: features are made here
     scores = "answer_rewards" in material.needs
     see = with_pictures(opened, material, [*train, *held])
-    references = {group.id: group.answers[0].text for group in material.validation}
-    write = writer(
-        opened, held[:SAMPLES], lambda rows: see(rows, -1), references, DTYPES[stage.dtype]
-    )
+    shown, dtype = held[:SAMPLES], DTYPES[stage.dtype]
+    write = writer(opened, shown, lambda rows: see(rows, -1), material.validation, dtype)
     return Job(
         model=opened.model,
         train=train,
@@ -165,11 +165,13 @@ def tower(material: Material) -> Job:
         text = f"{cut} of {len(train)} captions are cut to the {length} tokens that the tower reads"
         material.emit({"kind": "note", "text": f"{text}."})
     see = _pixels(processor, material, [pair.picture for pair in (*train, *held)])
+    most = max((1 + len(pair.siblings) for pair in (*train, *held)), default=1)
 
     def collate_pairs(rows: Sequence[pairs.Pair], step: int) -> pairs.PairBatch:
         pixel_values = see([pair.picture for pair in rows], step)
         side = tokenizer.padding_side
-        return pairs.collate(rows, pixel_values, tokenizer.pad_token_id, length, side=side)
+        pad = tokenizer.pad_token_id
+        return pairs.collate(rows, pixel_values, pad, length, side=side, most=most)
 
     def save(folder: Path) -> None:
         for each in (model, tokenizer, processor):
@@ -247,7 +249,8 @@ def _pixels(
             ids, material.pictures, lambda views: pixels(processor, views).flatten(1, 2).half()
         )
         return lambda names, step: cache.get(names).float().unflatten(1, (3, -1))
-    crops = Crops(area=(1.0 - augment.crop, 1.0), flip=0.5 if augment.flip else 0.0)
+    flip = 0.5 if augment.flip else 0.0
+    crops = Crops(area=(1.0 - augment.crop, 1.0), flip=flip, distortion=augment.distort)
     material.emit({"kind": "note", "text": f"No picture cache in this stage: {crops.describe()}."})
 
     def see(names: Sequence[str], step: int) -> Tensor:
@@ -272,7 +275,9 @@ def _compare(emit: Sink) -> Callable[[nn.Module, GroupBatch], None]:
 
     def first(model: nn.Module, batch: GroupBatch) -> None:
         with in_float32(model):
-            gap = compare(model, batch, batch.features, pixel_values=batch.pixel_values)
+            gap = compare(
+                model, batch, batch.features, pixel_values=batch.pixel_values, answers=COMPARED
+            )
         allowed = ROUGH if _rough(model) else TOLERANCE
         emit({"kind": "shared_prefix", "max_difference": gap, "tolerance": allowed})
         if not gap <= allowed:

@@ -19,9 +19,11 @@ from jaxtyping import Float
 from peft import PeftModel
 from torch import Tensor, nn
 
+from haiga import events
+from haiga.batches.features import digests
 from haiga.batches.render import Rendered
 from haiga.models.embeddings import base_of
-from haiga.store import digest, fingerprint
+from haiga.store import fingerprint
 from haiga.training.forward import Forward, columns_named
 
 References = dict[str, float]
@@ -34,19 +36,20 @@ def answer_keys(row: Rendered) -> list[str]:
     return [fingerprint([prompt, list(each.ids), list(each.learn)]) for each in row.answers]
 
 
-def model_key(model: Any, dtype: str, eyes: str = "") -> str:
+def model_key(model: Any, how: str, eyes: str = "") -> str:
     """Digest of the weights that answer without the adapter, and of how they do it.
 
-    `dtype` is that of matrix products: what bfloat16 says is not what float32 says. `eyes` stands
+    `how` is in what: matrix products in bfloat16 do not say what those in float32 say, nor do four
+    bits under another scale, which no weight has in it. `eyes` stands
     for how pictures reach the tower (`features.cache_key`): cropped, it sees what it does not see
     padded.
     """
     weights = {
-        name.replace(".base_layer.", "."): digest(_bytes(weight))
+        name.replace(".base_layer.", "."): weight
         for name, weight in base_of(model).named_parameters()
         if ".lora_" not in name
     }
-    return fingerprint([weights, dtype, eyes])
+    return fingerprint([digests(weights), how, eyes])
 
 
 def known_answers(
@@ -68,6 +71,7 @@ def known_answers(
     known = _read(file)
     wanted = sorted(_unknown(rows, known), key=lambda row: row.longest)  # less padding
     file.parent.mkdir(parents=True, exist_ok=True)
+    events.end_line(file)
     forward = Forward(model, columns_named(["answer_logps"]), dtype)
     training = model.training
     model.eval()
@@ -77,9 +81,9 @@ def known_answers(
                 part = wanted[start : start + batch]
                 keys = [key for row in part for key in answer_keys(row)]
                 logps = forward(collate(part))["answer_logps"].tolist()
-                for key, logp in zip(keys, logps, strict=True):
-                    known[key] = logp
-                    lines.write(json.dumps([key, logp]) + "\n")
+                new = dict(zip(keys, logps, strict=True))
+                known |= new
+                lines.write("".join(json.dumps(pair) + "\n" for pair in new.items()))
                 lines.flush()
                 progress(min(start + batch, len(wanted)), len(wanted))
     finally:
@@ -116,6 +120,7 @@ def as_it_started(model: Any, start: Mapping[str, Tensor]) -> Iterator[None]:
     own = dict(model.named_parameters())
     now = {name: own[name].detach().clone() for name in start}
     adapted = isinstance(model, PeftModel)
+    learns = {name: weight.requires_grad for name, weight in own.items()}
     with torch.no_grad():
         for name, weight in start.items():
             own[name].copy_(weight)
@@ -128,6 +133,9 @@ def as_it_started(model: Any, start: Mapping[str, Tensor]) -> Iterator[None]:
         finally:
             for name, weight in now.items():
                 own[name].copy_(weight)
+            # PEFT switches an adapter on by letting all of it learn, what the rules froze too.
+            for name, weight in own.items():
+                weight.requires_grad_(learns[name])
 
 
 def starting_copy(model: nn.Module) -> dict[str, Tensor]:
@@ -150,7 +158,3 @@ def _read(file: Path) -> References:
             continue  # the line that a crash cut
         known[key] = logp
     return known
-
-
-def _bytes(weight: Tensor) -> bytes:
-    return weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()

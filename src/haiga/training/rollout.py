@@ -55,7 +55,8 @@ class Policy:
     """The columns that the objective names."""
     settings: Rollout
     start: Mapping[str, Tensor]
-    """What learns beside the adapter, as it stood before the first step."""
+    """What learns beside the adapter, as it stood before the first step; nothing where the
+    reference is not asked."""
     dtype: torch.dtype
     folder: Path
     """Where rollouts are written."""
@@ -193,21 +194,25 @@ def _rewarded(policy: Policy, rows: Sequence[Rendered], texts: Sequence[Sequence
     return combine(samples, policy.parts)
 
 
+def compared(how: Rollout, needs: frozenset[str]) -> bool:
+    """Whether the reference is asked about the samples."""
+    return how.kl > 0 or "ref_token_logps" in needs
+
+
 @torch.no_grad()
 def _noted(policy: Policy, rows: Sequence[Rendered]) -> dict[str, list[float]]:
     """What policy, reference and critic say of every sampled token, as far as anyone asks."""
-    weighted = policy.settings.kl > 0
-    compared = weighted or "ref_token_logps" in policy.needs
+    held = compared(policy.settings, policy.needs)
     critic = "old_token_values" in policy.needs or policy.settings.advantage["name"] == "gae"
     batch = policy.read(rows)
     model, training = policy.vlm.model, policy.vlm.model.training
     # Samples that are learned from once need no note: the step itself says what they were.
     again = "old_token_logps" in policy.needs and policy.updates > 1
-    own = ["token_logps"] * (compared or again) + ["token_values"] * critic
+    own = ["token_logps"] * (held or again) + ["token_values"] * critic
     model.eval()
     try:
         noted = {f"old_{name}": each for name, each in _columns(policy, batch, own).items()}
-        if compared:
+        if held:
             with as_it_started(model, policy.start):
                 noted["ref_token_logps"] = _columns(policy, batch, ["token_logps"])["token_logps"]
     finally:

@@ -4,6 +4,7 @@ Several ranks share every batch, and the first of them alone writes.
 
 stages/<name>/model/          adapter and projector, or a whole checkpoint
 stages/<name>/resume/         state to go on from; removed when the stage is done
+stages/<name>/rollouts/       what a policy wrote and what it was worth
 stages/<name>/events.jsonl    everything that happened
 stages/<name>/manifest.json   written last
 """
@@ -35,7 +36,7 @@ from haiga.training.look import looking, watched
 from haiga.training.loop import fit
 from haiga.training.order import batch_indices, share, split, steps_per_epoch
 from haiga.training.parts import PARTS, Job, Material
-from haiga.training.preferences import one_sided, two_sided, with_mismatched
+from haiga.training.preferences import MISMATCHED, one_sided, two_sided, with_mismatched
 from haiga.training.references import known_answers, model_key, of_rows, starting_copy
 from haiga.training.settings import DTYPES, Hooks, Settings, silent
 
@@ -127,6 +128,10 @@ def _sides(material: Material) -> tuple[Material, dict[str, str]]:
         held, left = one_sided(held)
     if stage.mismatched:
         train, held = (with_mismatched(groups, material.seed) for groups in (train, held))
+        # A validation may meet them by themselves, and KTO then has no reference point.
+        alone = [each.id for each in held if all(a.kind != MISMATCHED for a in each.answers)]
+        held = [each for each in held if each.id not in alone]
+        left |= dict.fromkeys(alone, "no other held-out picture has an answer to compare it with")
     return replace(material, train=train, validation=held), {**dropped, **left}
 
 
@@ -135,7 +140,9 @@ def _with_references(job: Job, material: Material) -> Job:
     stage = material.stage
     rows = [*job.train, *job.validation]
     eyes = cache_key(job.vlm) if job.vlm else ""
-    file = material.references / f"{model_key(job.model, stage.dtype, eyes)}.jsonl"
+    bits = stage.adapter.quantised if stage.adapter else None
+    how = f"{stage.dtype} {bits.model_dump_json()}" if bits else stage.dtype
+    file = material.references / f"{model_key(job.model, how, eyes)}.jsonl"
     with ranks().main_process_first():
         known = known_answers(
             job.model,
@@ -169,7 +176,7 @@ def _policy(name: str, job: Job, material: Material, how: Rollout, folder: Path)
         worth=bind(ADVANTAGES, how.advantage, f"{path}.advantage"),
         needs=material.needs,
         settings=how,
-        start=starting_copy(job.model),
+        start=starting_copy(job.model) if rollout.compared(how, material.needs) else {},
         dtype=DTYPES[stage.dtype],
         folder=folder / "rollouts",
         batch=stage.batch,

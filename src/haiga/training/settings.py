@@ -64,6 +64,6 @@ class Hooks:
     """(model, step) -> what it writes now, one mapping a sample."""
     first: Callable[[nn.Module, Any], None] | None = None
     """Sees the model and the first micro-batch before the first step: a place to compare a fast
-    path with a slow one (`guards.agreement`)."""
+    path with a slow one."""
     watch: Callable[[nn.Module, int], Look] | None = None
     """(model, steps done) -> what it writes now, as numbers. Only the first rank is asked."""
