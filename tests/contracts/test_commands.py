@@ -21,6 +21,7 @@ COMMANDS = {
         *("model", "pictures", "--task", "--language"),
         *("--best-of", "--by", "--encoder", "--scores"),
     ],
+    "app": ["models", "--port"],
     "export": ["model", "folder"],
     "benchmark": ["model", "name", "folder", "--set"],
     "assign": ["documents", "folder", "--tower", "--form", "--to", "--method", "--minimum"],

@@ -196,6 +196,7 @@ def report(opened: Run, words: str) -> None:
 app.command()(judging.evaluate)
 app.command()(judging.label)
 app.command()(on_models.write)
+app.command()(on_models.app)
 app.command()(on_models.export)
 app.command()(on_models.benchmark)
 app.command()(on_documents.assign)

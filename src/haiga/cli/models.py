@@ -74,6 +74,26 @@ def _best(
         yield name, candidates[0].text if candidates else "", error
 
 
+def app(
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Runs' folders, stages, or checkpoints.", metavar="MODEL…"),
+    ],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free.")] = 0,
+) -> None:
+    """A page on this machine: give a picture, choose, and read what the model writes to it."""
+    begin(f"opening {', '.join(map(str, models))}")
+    from haiga.serving.demo import open_desk, serve
+
+    desk = open_desk(models)
+    offered = ", ".join(f"{choice.task} ({choice.language})" for choice in desk.prompts)
+
+    def ready(address: str) -> None:
+        say(f"Open {address} in a browser on this machine; Ctrl-C ends it. It writes: {offered}.")
+
+    serve(desk, port=port, ready=ready)
+
+
 def export(
     model: ModelPath,
     folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="FOLDER")],

@@ -131,7 +131,8 @@ def _model_text(run: RunFacts, stage: str) -> Iterator[str]:
 def _use(run: RunFacts, stage: str) -> Iterator[str]:
     yield "## Use\n"
     yield f"    haiga export runs/{run.name}/stages/{stage} EXPORTED"
-    yield "    haiga write EXPORTED PICTURE.jpg\n"
+    yield "    haiga write EXPORTED PICTURE.jpg"
+    yield "    haiga app EXPORTED                  # the same in a browser\n"
     yield (
         "The exported folder is a standard checkpoint: `AutoModelForImageTextToText` and "
         "`AutoProcessor` of transformers read it.\n"

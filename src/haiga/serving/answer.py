@@ -38,10 +38,18 @@ def answer(
         RecipeError: no instruction is written for this task in this language.
     """
     opened = open_model(place)
-    instruction = instructions(task or opened.task, language or opened.language)[0]
-    prompt = (user(IMAGE, "\n" + instruction),)
+    prompt = prompt_for(task or opened.task, language or opened.language)
     for start in range(0, len(pictures), BATCH):
         yield from _answers(opened, prompt, pictures[start : start + BATCH])
+
+
+def prompt_for(task: str, language: str) -> tuple[Message, ...]:
+    """What a model is asked about one picture.
+
+    Raises:
+        RecipeError: no instruction is written for this task in this language.
+    """
+    return (user(IMAGE, "\n" + instructions(task, language)[0]),)
 
 
 def _answers(
@@ -74,14 +82,14 @@ def answer_best(
     """
     opened = open_model(place)
     best = replace(best, max_new_tokens=opened.max_new_tokens)
-    instruction = instructions(task or opened.task, language or opened.language)[0]
+    prompt = prompt_for(task or opened.task, language or opened.language)
     for path in pictures:
         view = _view(path)
         if isinstance(view, PictureError):
             yield str(path), [], view
             continue
         data = path.read_bytes()
-        item = Item(str(path), (user(IMAGE, "\n" + instruction),), (Picture(digest(data)),))
+        item = Item(str(path), prompt, (Picture(digest(data)),))
         (found,) = best_of(opened.vlm, [item], {item.pictures[0].id: data}, best)
         yield str(path), found, None
 

@@ -9,17 +9,13 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from typing import Any, Final, get_args
-from urllib.parse import parse_qs, urlsplit
 
-from haiga.errors import HaigaError, StoreError
 from haiga.evaluation.rating.labels import Sheet, Side
 from haiga.evaluation.rating.rubric import asked_of
+from haiga.serving.loopback import Local, listening
 from haiga.teachers.views import MEDIA_TYPE, view
 
-HOST: Final = "127.0.0.1"
 SIDE: Final = 1024
 """Pixels of a picture's longer side on the page."""
 _LONGEST: Final = 4096
@@ -70,10 +66,13 @@ class _Page:
             raise ValueError("seconds are a number")
         with self.lock:
             self.sheet.save(at, said["side"], float(seconds))
-        found = self.pair()
-        if found["done"]:
-            self.done.set()
-        return found
+        return self.pair()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all pairs are labelled."""
+        with self.lock:
+            return self.sheet.first_open == len(self.sheet.pairs)
 
 
 def serve(
@@ -95,83 +94,37 @@ def serve(
         StoreError: the port is taken.
     """
     page = _Page(sheet, pictures, threading.Lock(), threading.Event())
-    if sheet.first_open == len(sheet.pairs):
+    if page.is_complete:
         return
-    try:
-        server = ThreadingHTTPServer((HOST, port), type("Own", (_Handler,), {"page": page}))
-    except OSError as error:
-        raise StoreError(
-            f"Port {port} cannot be listened on: {error}. Give another, --port 0 takes one that is "
-            "free."
-        ) from error
-    # Not daemons: the last answer is to reach the page before this returns.
-    server.daemon_threads = False
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        ready(f"http://{HOST}:{server.server_port}/")
+    with listening(type("Own", (_Handler,), {"labels": page}), port) as address:
+        ready(address)
         page.done.wait()
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    page: _Page
+class _Handler(Local):
+    labels: _Page
     """Set for each server."""
-    timeout = 5  # seconds; browsers open connections that they may never use
 
-    def do_GET(self) -> None:
-        where = urlsplit(self.path)
-        if not self._is_own():
-            self._send(403, b"only this machine is answered", "text/plain")
-        elif where.path == "/":
-            self._send(200, _html(), "text/html; charset=utf-8")
-        elif where.path == "/pair":
-            at = parse_qs(where.query).get("at", [""])[0]
-            self._answer(lambda: self.page.pair(int(at) if at else None))
+    def get(self, path: str, asked: dict[str, str]) -> None:
+        if path == "/":
+            self.page("label.html")
+        elif path == "/pair":
+            at = asked.get("at")
+            self.reply(lambda: self.labels.pair(int(at) if at else None))
         else:
-            self._send(404, b"there is no such page", "text/plain")
+            self.refuse(404, "There is no such page.")
 
-    def do_POST(self) -> None:
-        size = int(self.headers.get("content-length") or 0)
+    def post(self, path: str, asked: dict[str, str]) -> None:
         # A form of another site cannot send JSON, nor can its script without asking first.
-        if not self._is_own() or self.headers.get_content_type() != "application/json":
-            self._send(403, b"only this page is answered", "text/plain")
-        elif self.path != "/label" or not 0 < size <= _LONGEST:
-            self._send(400, b"this is no answer", "text/plain")
+        if self.headers.get_content_type() != "application/json":
+            self.refuse(403, "Only this page is answered.")
+        elif path != "/label" or not 0 < self.size <= _LONGEST:
+            self.refuse(400, "This is no answer.")
         else:
-            body = self.rfile.read(size)
-            self._answer(lambda: self.page.save(json.loads(body)))
-
-    def _is_own(self) -> bool:
-        """Whether the request was made of this address, by name, and by its own page."""
-        port = self.connection.getsockname()[1]
-        own = {f"{name}:{port}" for name in (HOST, "localhost")}
-        origin = self.headers.get("origin")
-        return self.headers.get("host") in own and (
-            origin is None or urlsplit(origin).netloc in own
-        )
-
-    def _answer(self, made: Callable[[], dict[str, Any]]) -> None:
-        try:
-            body = json.dumps(made(), ensure_ascii=False).encode()
-        except (ValueError, HaigaError) as error:
-            self._send(400, str(error).encode(), "text/plain; charset=utf-8")
-        else:
-            self._send(200, body, "application/json; charset=utf-8")
-
-    def _send(self, status: int, body: bytes, kind: str) -> None:
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(body)))
-        self.send_header("cache-control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: Any) -> None: ...
-
-
-def _html() -> bytes:
-    return (files("haiga.serving") / "label.html").read_bytes()
+            body = self.rfile.read(self.size)
+            try:
+                self.reply(lambda: self.labels.save(json.loads(body)))
+            finally:
+                # Not before the page has its answer: with the last one, what serves it ends.
+                if self.labels.is_complete:
+                    self.labels.done.set()

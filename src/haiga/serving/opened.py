@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from haiga import store
 from haiga.errors import ModelError
@@ -20,6 +22,9 @@ CARDS = "cards"
 """In a run's folder: Markdown for whoever publishes what it made, by stage."""
 MARK = "haiga.json"
 """Beside a stage's model, and in an exported checkpoint."""
+_README: Final = "README.md"
+_CARD: Final = re.compile(r"^# (.+)\n\n(.+)$", re.MULTILINE)
+"""How a card begins, after its front matter: the recipe's name, and what was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,22 @@ class Opened:
     """It was trained without pictures."""
     max_new_tokens: int = 64
     """How long an answer may be: as its run evaluates it."""
+    tasks: Sequence[str] = ()
+    """All that it was trained to write, `task` first; nothing where only that is known."""
 
 
-def mark(folder: Path, task: str, language: str, **more: bool | int) -> None:
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a model is, as far as its folder says it."""
+
+    name: str
+    """The recipe's; without one, the folder's."""
+    stage: str = ""
+    shown: str = ""
+    """What its evaluation showed: the first words of its card."""
+
+
+def mark(folder: Path, task: str, language: str, **more: bool | int | Sequence[str]) -> None:
     """Write beside a model what it was trained for; `more` are further fields of `Opened`."""
     said = {"task": task, "language": language, **more}
     store.write_atomically(folder / MARK, (json.dumps(said) + "\n").encode())
@@ -52,7 +70,20 @@ def open_model(place: Path) -> Opened:
     folder = model_folder(place)
     vlm = load_stage(folder)
     vlm.model.to(device())
-    return Opened(vlm, **{**_length(folder), **_said(folder)})
+    return Opened(vlm, **{**_of_run(folder), **_said(folder)})
+
+
+def about(place: Path) -> About:
+    """What the model of a place is.
+
+    Raises:
+        ModelError: there is none.
+    """
+    folder = model_folder(place)
+    stage, recipe = _stage_of(folder)
+    found = _CARD.search((_card(folder) or b"").decode("utf-8", errors="replace"))
+    named, shown = found.groups() if found else ("", "")
+    return About(recipe.get("name") or named or folder.resolve().name, stage, shown)
 
 
 def export(place: Path, folder: Path) -> None:
@@ -67,17 +98,18 @@ def export(place: Path, folder: Path) -> None:
     opened = open_model(place)
     length = opened.max_new_tokens
     export_checkpoint(opened.vlm, folder, max_new_tokens=length)
-    more = {"control": opened.control, "max_new_tokens": length}
+    more = {"control": opened.control, "max_new_tokens": length, "tasks": opened.tasks}
     mark(folder, opened.task, opened.language, **more)
     card = _card(model_folder(place))
     if card is not None:
-        store.write_atomically(folder / "README.md", card)
+        store.write_atomically(folder / _README, card)
 
 
 def _card(model: Path) -> bytes | None:
-    """The card of a stage's model, where its run has one."""
+    """The card of a model where there is one: in its run, or beside it where it was exported."""
     stage = model.resolve().parent
-    path = stage.parent.parent / CARDS / f"{stage.name}.md"
+    exported = (model / MARK).is_file()
+    path = model / _README if exported else stage.parent.parent / CARDS / f"{stage.name}.md"
     return path.read_bytes() if path.is_file() else None
 
 
@@ -108,11 +140,20 @@ def _stages(place: Path) -> list[Path]:
     return [place / "stages" / name for name in _recipe(place).get("stage", {})]
 
 
-def _length(folder: Path) -> dict[str, int]:
-    """How long answers may be, by the recipe of the run where `folder` is a stage's model."""
-    stages = folder.resolve().parent.parent
-    evaluate = _recipe(stages.parent).get("evaluate", {}) if stages.name == "stages" else {}
-    return {key: evaluate[key] for key in ("max_new_tokens",) if key in evaluate}
+def _of_run(model: Path) -> dict[str, Any]:
+    """Fields of `Opened` that the recipe of the run knows whose stage's model it is."""
+    stage, recipe = _stage_of(model)
+    found = {"tasks": recipe.get("stage", {}).get(stage, {}).get("tasks", ())}
+    evaluate = recipe.get("evaluate", {})
+    return found | {key: evaluate[key] for key in ("max_new_tokens",) if key in evaluate}
+
+
+def _stage_of(model: Path) -> tuple[str, dict[str, Any]]:
+    """The stage whose model it is, and its run's recipe; nothing where it is a checkpoint alone."""
+    stage = model.resolve().parent
+    if stage.parent.name != "stages":
+        return "", {}
+    return stage.name, _recipe(stage.parent.parent)
 
 
 def _recipe(run: Path) -> dict[str, Any]:

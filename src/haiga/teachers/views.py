@@ -24,15 +24,24 @@ def view(data: bytes, side: int) -> str:
         TeacherError: it cannot be read; a question is not sent without its picture.
     """
     try:
-        picture = open_picture(data)
+        return base64.b64encode(jpeg(data, side)).decode("ascii")
     except PictureError as error:
         raise TeacherError(f"A picture cannot be shown to the teacher. {error}") from error
+
+
+def jpeg(data: bytes, side: int) -> bytes:
+    """The same as the bytes of the file.
+
+    Raises:
+        PictureError: it cannot be read.
+    """
+    picture = open_picture(data)
     size = fitted(picture.size, side)
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     buffer = BytesIO()
     picture.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
 
 
 def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
