@@ -38,7 +38,7 @@ def home(tmp_path_factory) -> Path:
     opened.mark(stage, "haiku", "ja", control=False)
     (stage / "manifest.json").touch()
     (home / "runs/sea/recipe.toml").write_text(
-        'name = "sea"\n[stage.sft]\ntasks = ["haiku", "letter"]\n[evaluate]\nmax_new_tokens = 9\n'
+        'name = "sea"\n[stage.sft]\ntasks = ["haiku", "sonnet"]\n[evaluate]\nmax_new_tokens = 9\n'
     )
     (home / "runs/sea/cards").mkdir()
     (home / "runs/sea/cards/sft.md").write_text(CARD)
@@ -94,7 +94,7 @@ def test_the_page_is_told_what_each_model_is_and_writes(ask, home):
     status, told = ask("/choices")
     export, sea = str(home / "export"), str(home / "runs/sea")
     assert status == 200
-    # Nobody has written words for the task "letter".
+    # Nobody has written words for the task "sonnet".
     assert told["choices"] == [
         {"model": export, "task": "haiku", "language": "en"},
         {"model": export, "task": "describe", "language": "en"},
@@ -225,8 +225,8 @@ def test_one_answer_is_written_at_a_time(ask, home, monkeypatch):
 
 def test_a_model_that_nobody_can_ask_is_a_sentence(home, tmp_path):
     shutil.copytree(home / "export", tmp_path / "export")
-    opened.mark(tmp_path / "export", "letter", "en")
-    with pytest.raises(RecipeError, match="No instruction is written for the task 'letter'"):
+    opened.mark(tmp_path / "export", "sonnet", "en")
+    with pytest.raises(RecipeError, match="No instruction is written for the task 'sonnet'"):
         demo.open_desk([tmp_path / "export"])
 
 

@@ -96,9 +96,9 @@ def export(place: Path, folder: Path) -> None:
         StoreError: `folder` is not empty.
     """
     opened = open_model(place)
-    length = opened.max_new_tokens
-    export_checkpoint(opened.vlm, folder, max_new_tokens=length)
-    more = {"control": opened.control, "max_new_tokens": length, "tasks": opened.tasks}
+    export_checkpoint(opened.vlm, folder, max_new_tokens=opened.max_new_tokens)
+    fields = ("control", "max_new_tokens", "tasks")
+    more = {name: getattr(opened, name) for name in fields}
     mark(folder, opened.task, opened.language, **more)
     card = _card(model_folder(place))
     if card is not None:
