@@ -20,7 +20,8 @@ def test_run_stage_and_export_write_the_same(home):
     assert first.out.strip()
     said = tiny_runs.haiga(home, "export", "runs/tiny", "exported")
     assert said.code == 0, said.err
-    assert json.loads((home / "exported/haiga.json").read_text("utf-8"))["task"] == "haiku"
+    marked = json.loads((home / "exported/haiga.json").read_text("utf-8"))
+    assert (marked["task"], marked["tasks"]) == ("haiku", ["haiku"])
     card = (home / "exported/README.md").read_text("utf-8")
     assert card == (home / "runs/tiny/cards/sft.md").read_text("utf-8")
     assert "pipeline_tag: image-text-to-text" in card
