@@ -363,7 +363,10 @@ def test_the_largest_gains_and_losses_are_shown_beside_what_was_before():
         },
         pictures={f"i{at}": picture() for at in range(4)},
         scores={
-            name: {f"i{at}": {"named_precision": Part(text is true)} for at, text in texts.items()}
+            name: {
+                f"i{at}": {"named_precision": Part(text is true), "parsed": Part(text is not empty)}
+                for at, text in texts.items()
+            }
             for name, texts in (("align", before), ("sft", after))
         },
     )
@@ -374,6 +377,7 @@ def test_the_largest_gains_and_losses_are_shown_beside_what_was_before():
     assert [each["id"] for each in found["gains"]] == ["i1", "i2"]
     assert [each["id"] for each in found["losses"]] == ["i0"]
     assert found["gains"][1]["before"] == []
+    assert [each["unread"] for each in found["gains"]] == [[], ["align"]]
     assert largest(RunFacts(name="x", made={})) == {}
 
 

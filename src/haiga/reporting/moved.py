@@ -65,7 +65,8 @@ def largest(run: RunFacts) -> dict[str, Any]:
     """The pictures whose answers the last step moved most, by the check that decides.
 
     Returns: "stage", "start", "check", and "gains" and "losses", largest first, each a list of
-        {"id", "picture", "was", "now", "before", "after"}; empty where no stage has a start, or no
+        {"id", "picture", "was", "now", "before", "after", "unread" (the stages whose answer cannot
+        be read)}; empty where no stage has a start, or no
         such check was made.
     """
     steps = [row for row in run.comparisons if row["kind"] == "stage"]
@@ -95,11 +96,17 @@ def largest(run: RunFacts) -> dict[str, Any]:
                 "now": now[each],
                 "before": words.marked(before[each]),
                 "after": words.marked(after[each]),
+                "unread": [own for own in (start, stage) if _unread(run.scores[own], each)],
             }
             for each in ids
         ]
         for name, ids in chosen.items()
     }
+
+
+def _unread(scores: Scores, item: str) -> bool:
+    part = scores[item].get("parsed")
+    return part is not None and part.numerator == 0
 
 
 def _shares(scores: Scores, check: str) -> dict[str, float]:
