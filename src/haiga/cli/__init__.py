@@ -106,13 +106,19 @@ def check(recipe: RecipePath, set_: Overrides = None) -> None:
 
 @app.command()
 def plan(recipe: RecipePath, set_: Overrides = None) -> None:
-    """Parameters, and tokens per picture."""
+    """Parameters, tokens per picture, and what each stage holds of a GPU."""
     begin(str(recipe))
-    from haiga.pipeline import tables
+    from haiga.pipeline import fitting, tables
     from haiga.pipeline.plan import plan as make_plan
     from haiga.recipe.load import load
 
-    tables.plan(make_plan(load(recipe, set_ or [])))
+    opened = load(recipe, set_ or [])
+    counted = make_plan(opened)
+    tables.plan(counted)
+    needs = fitting.needs(opened, counted)
+    if needs:
+        tables.memory(needs)
+        say(*fitting.sentences(needs))
 
 
 @makes

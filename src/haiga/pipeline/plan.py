@@ -38,7 +38,7 @@ def plan(recipe: Recipe, stages: Collection[str] | None = None) -> Plan:
         )
     return count(
         known.config(checkpoint(recipe.model.tower)),
-        _language(recipe.model),
+        language(recipe.model),
         {
             name: StageShape(
                 adapter=stage.adapter.model_dump(exclude={"quantised"}) if stage.adapter else None,
@@ -71,7 +71,7 @@ def design_fault(model: Model) -> str | None:
 
 def positions(model: Model) -> int | None:
     """Positions that the language model has, where its config says so."""
-    room = getattr(_language(model), "max_position_embeddings", None)
+    room = getattr(language(model), "max_position_embeddings", None)
     return None if room is None else int(room)
 
 
@@ -116,8 +116,8 @@ def fit_fresh(stage: Stage) -> None:
     rule_counts(part, stage.trainable)
 
 
-def _language(model: Model) -> Any:
-    """The language model's config."""
+def language(model: Model) -> Any:
+    """The language model's config, which needs no network."""
     if model.language_model == FRESH:
         return world_base.decoder_config()
     return known.config(checkpoint(model.language_model))

@@ -16,6 +16,7 @@ from haiga.pipeline.run import DATA, Run
 
 if TYPE_CHECKING:
     from haiga.curation.interleave import Tally
+    from haiga.pipeline.fitting import Need
     from haiga.pipeline.handing import Handed
     from haiga.planning.parameters import Plan
     from haiga.teachers.estimate import Cost
@@ -184,6 +185,18 @@ def plan(counted: Plan) -> None:
         [stage.name, rule, f"{size:,}"] for stage in counted.stages for rule, size in stage.by_rule
     ]
     show(["stage", "rule", "parameters that fall to it"], rules)
+
+
+def memory(found: Sequence[Need]) -> None:
+    """GB that each stage holds at once."""
+    names = ("weights", "gradients", "optimiser", "activations", "together")
+    rows = []
+    for need in found:
+        cells = [f"{size / 1e9:.2f}" for size in (*need.held, need.held.total, need.at_most)]
+        if not need.counted:
+            cells[3:] = ["not counted"] * 3
+        rows.append([need.name, str(need.groups), str(need.positions), *cells])
+    show(["stage", "rows", "tokens a row", *names, "with rows of max_tokens"], rows)
 
 
 def handed(files: Sequence[Handed]) -> None:

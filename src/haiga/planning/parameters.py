@@ -49,6 +49,14 @@ class StageCount:
     """Those that are trained of what lies between tower and language model, an adapter's too."""
     tower_adapter: int
     """Those of the adapter that hang on the tower."""
+    tower: int
+    """Those that are trained of the tower, an adapter's too."""
+    language_model: int
+    """Those that are trained of the language model itself, without an adapter's."""
+    quantised: int
+    """Of the total, those that are kept in four bits."""
+    whole: int
+    """Of the total, those that are frozen and kept in float32 whatever the model's dtype."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +120,33 @@ def _stage(name: str, how: Design, model: Any, shape: StageShape) -> StageCount:
     if shape.quantised:
         refuse_training(model)
     trainable, total = count(model)
-    hung = (each for name, each in how.tower(base).named_parameters() if ".lora_" in name)
+    tower = list(how.tower(base).named_parameters())
+    own = {id(each) for _, each in tower} | {id(each) for each in _bridge(how, base)}
+    rest = [(name, each) for name, each in base.named_parameters() if id(each) not in own]
     return StageCount(
         name,
         trainable,
         total,
         tuple(rule_counts(model, shape.trainable)),
         projector=sum(each.numel() for each in _bridge(how, base) if each.requires_grad),
-        tower_adapter=sum(each.numel() for each in hung),
+        tower_adapter=sum(each.numel() for name, each in tower if ".lora_" in name),
+        tower=sum(each.numel() for _, each in tower if each.requires_grad),
+        language_model=sum(
+            each.numel() for name, each in rest if each.requires_grad and ".lora_" not in name
+        ),
+        quantised=_cut(how, base) if shape.quantised else 0,
+        # A llava's projector is kept in float32, whether it learns or rests.
+        whole=sum(each.numel() for each in _bridge(how, base) if not each.requires_grad)
+        if how.placeholders
+        else 0,
     )
+
+
+def _cut(how: Design, model: Any) -> int:
+    """Weights of the language model's linear layers, which an adapter's are not."""
+    named = how.body(model).named_modules()
+    layers = (each for name, each in named if isinstance(each, nn.Linear) and "lora_" not in name)
+    return sum(layer.weight.numel() for layer in layers)
 
 
 def _on_paper(how: Design, eyes: Any, language_model: Any) -> nn.Module:
