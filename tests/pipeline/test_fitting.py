@@ -68,7 +68,8 @@ def test_four_bits(founding):
     assert cut.step.parameters.quantised == linear
     assert cut.step.parameters.half == 85_797_120
     assert cut.held.optimiser == 0
-    assert founding["sft"].held.weights - cut.held.weights == pytest.approx(linear * (2 - 0.5159))
+    saved = founding["sft"].held.weights - cut.held.weights
+    assert saved == pytest.approx(linear * (2 - 0.5159), rel=1e-4)
 
 
 def test_a_tower_that_learns_keeps_what_it_went_through(founding):
