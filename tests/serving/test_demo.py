@@ -230,7 +230,15 @@ def test_a_model_that_nobody_can_ask_is_a_sentence(home, tmp_path):
         demo.open_desk([tmp_path / "export"])
 
 
-def test_the_command_ends_quietly(home, monkeypatch):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C is heard, which a shell's background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_command_ends_quietly(home, monkeypatch, interruptible):
     """From its start to Ctrl-C, asked once in between."""
     found = {}
 
