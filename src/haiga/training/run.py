@@ -12,7 +12,6 @@ stages/<name>/manifest.json   written last
 from __future__ import annotations
 
 import functools
-import gc
 import math
 import shutil
 from collections.abc import Callable, Sequence
@@ -51,7 +50,6 @@ def train_stage(name: str, material: Material, folder: Path) -> str | None:
     """
     stage, first = material.stage, ranks().is_main_process
     machine.require(name, stage)
-    gc.collect()  # a model of the stage before may hold itself, and a card, in a cycle
     forget_peak()
     log: events.Sink = silent
     if first:
