@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from haiga import events
 from haiga.batches.render import Branch, Rendered
 from haiga.curation.groups import question
+from haiga.errors import ModelError
 from haiga.models import adapters
 from haiga.models.adapters import load_stage, save_base
 from haiga.models.assemble import assemble
@@ -132,6 +133,15 @@ def test_a_look_has_room_where_prompt_and_answer_just_fit(base, tmp_path):
     look = looking(job, replace(told, emit=seen.append), rows)(job.model, 0)
     assert look.ended < 1  # none has room for a poem
     assert look.answers == 6
+
+
+def test_a_prompt_that_fills_a_models_positions_is_a_sentence(base, tmp_path):
+    told = material(base, tmp_path, stage())
+    job = vlm(told)
+    rows = looked_at(job.validation, 6)
+    job.model.config.get_text_config().max_position_embeddings = 5
+    with pytest.raises(ModelError, match="do not fit in the model's 5 positions"):
+        looking(job, told, rows)(job.model, 0)
 
 
 def test_rows_of_a_small_micro_batch_are_looked_at_in_parts(base, tmp_path):

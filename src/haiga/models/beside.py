@@ -18,12 +18,9 @@ from haiga.models.assemble import Vlm
 from haiga.models.branches import as_attended, branch_mask
 from haiga.models.cache import new_cache
 from haiga.models.embeddings import Branches, base_of, body_of, choose, enter, together
-from haiga.models.head import target_logps
+from haiga.models.head import CHUNK, target_logps
 from haiga.models.laid import laid_out
 from haiga.models.sample import Begun, Note, choice, require_room, written
-
-CHUNK = 256
-"""Targets that meet the vocabulary at once."""
 
 
 @dataclass(frozen=True, eq=False)

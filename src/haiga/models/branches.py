@@ -30,7 +30,7 @@ from haiga.models.embeddings import (
     together,
     tower_features,
 )
-from haiga.models.head import target_logps
+from haiga.models.head import CHUNK, target_logps
 
 SHARING = ("sdpa", "eager", attention.NAME)
 """The attention implementations that take a mask of their own."""
@@ -56,7 +56,7 @@ def token_logps(
     features: Float[Tensor, "P T D"] | None = None,
     *,
     pixel_values: Float[Tensor, "P C H W"] | None = None,
-    chunk: int = 256,
+    chunk: int = CHUNK,
     temperature: float = 1.0,
 ) -> Float[Tensor, " N"]:
     """Log-probs of the batch's targets, in fp32 whatever the model's dtype.
@@ -79,7 +79,7 @@ def logps_of(
     batch: Branches,
     hidden: Float[Tensor, "B L H"],
     *,
-    chunk: int = 256,
+    chunk: int = CHUNK,
     temperature: float = 1.0,
 ) -> Float[Tensor, " N"]:
     """`token_logps` of hidden states that are known."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from haiga.models import products
+
+CHUNK: Final = 256
+"""Targets that meet the vocabulary at once."""
 
 
 def target_logps(

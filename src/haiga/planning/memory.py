@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from haiga.models.head import CHUNK
+
 FLOAT32: Final = 4
 BFLOAT16: Final = 2
 MOMENTS: Final = 2 * FLOAT32
@@ -19,8 +21,6 @@ FOUR_BITS: Final = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 own, of 32 bits, for 256 of them: 4.127 bits (Dettmers et al. 2023, arXiv:2305.14314, section 3)."""
 FOUR_BITS_SINGLE: Final = (4 + 32 / 64) / 8
 """The same where the scales stay in 32 bits."""
-CHUNK: Final = 256
-"""Targets that meet the vocabulary at once (`models.branches.logps_of`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def writer(
     dtype: torch.dtype,
 ) -> Callable[[nn.Module, int], list[dict[str, Any]]]:
     """(model, step) -> what it writes now to `rows`, greedily, each beside what its group holds."""
-    known = {group.id: beside(group) for group in groups}
+    known = {group.id: known_texts(group) for group in groups}
 
     def sample(model: nn.Module, step: int) -> list[dict[str, Any]]:
         how = {"number": 1, "max_new_tokens": LONGEST, "temperature": 0.0}
@@ -81,7 +81,7 @@ def writer(
     return sample
 
 
-def beside(group: Group) -> dict[str, str]:
+def known_texts(group: Group) -> dict[str, str]:
     """What a person reads beside a model's own answer: the reference, and the first rejected one
     where there is one."""
     rejected = [answer.text for answer in group.answers if answer.kind == "rejected"]

@@ -29,7 +29,7 @@ from haiga.rewards import REWARDS, Sample, Scored
 from haiga.text.diversity import distinct
 from haiga.text.readable import readable
 from haiga.text.scripts import tokens
-from haiga.training.decode import beside, text_of
+from haiga.training.decode import known_texts, text_of
 from haiga.training.forward import Forward, answer_logps, columns_named, to_device, wanted
 from haiga.training.order import split
 from haiga.training.parts import SAMPLES, Job, Material
@@ -112,7 +112,7 @@ def looking(
     def watch(model: nn.Module, step: int) -> Look:
         now, texts = look(sight, step)
         for row, text in zip(rows[:SAMPLES], texts, strict=False):
-            said = {"id": row.id, "text": text, **beside(sight.groups[row.id])}
+            said = {"id": row.id, "text": text, **known_texts(sight.groups[row.id])}
             material.emit({"kind": "sample", "step": step, **said})
         return now
 
@@ -185,7 +185,7 @@ def _said(sight: Sight, rows: Sequence[Rendered]) -> tuple[Said, list[tuple[str,
     """What the model says of some rows; the kind and log-probability of each known answer."""
     longest = max((len(each.ids) for row in sight.rows for each in row.answers), default=64)
     positions = base_of(sight.vlm.model).config.get_text_config().max_position_embeddings
-    room = positions - max(len(row.prefix) for row in rows)
+    room = max(1, positions - max(len(row.prefix) for row in rows))  # else `said` has a sentence
     where = sight.vlm.model.device
     batch = to_device(sight.collate(rows), where)
     with torch.autocast(where.type, sight.dtype, enabled=sight.dtype is not torch.float32):

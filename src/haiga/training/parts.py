@@ -41,7 +41,7 @@ from haiga.training.preferences import limited
 from haiga.training.settings import DTYPES
 
 SAMPLES = 4
-COMPARED = 16
+CHECKED = 16
 """Answers of the first batch that are put through the model one by one as well."""
 TOLERANCE = 1e-3
 """How far the shared and the plain forward, both in float32, may be apart in log-probability."""
@@ -276,7 +276,7 @@ def _compare(emit: Sink) -> Callable[[nn.Module, GroupBatch], None]:
     def first(model: nn.Module, batch: GroupBatch) -> None:
         with in_float32(model):
             gap = compare(
-                model, batch, batch.features, pixel_values=batch.pixel_values, answers=COMPARED
+                model, batch, batch.features, pixel_values=batch.pixel_values, answers=CHECKED
             )
         allowed = ROUGH if _rough(model) else TOLERANCE
         emit({"kind": "shared_prefix", "max_difference": gap, "tolerance": allowed})
